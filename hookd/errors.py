@@ -1,0 +1,151 @@
+"""
+Every error that hookd raises on purpose, in three families by who has to act.
+
+The sender posted something that is no request; the integrator's hook, settings or test is wrong; the operator's
+configuration or machine is. The class carries the machine word and, for the sender's family, the HTTP status, so that
+one handler turns the whole tree into one JSON shape.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Violation:
+    """
+    One place where a document breaks its contract.
+
+    Attributes:
+        path: JSON Pointer (RFC 6901) into the document; "" is the document itself.
+        message: What is wrong there, what is allowed, and what to do.
+    """
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path or '/'}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """
+    What is wrong in an integrator's file, for people who are not Python experts.
+
+    Attributes:
+        file: Path as the integrator knows it, relative to the hooks directory.
+        line: Line in it, from 1; 0 where the whole file is meant.
+        message: What is wrong, and the limit or what is allowed.
+        remedy: What to write or do instead; "" where the message says it.
+    """
+
+    file: str
+    line: int
+    message: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.message} {self.remedy}".rstrip()
+
+
+class HookdError(Exception):
+    """Root of hookd's errors; caught only at the edges, never raised itself."""
+
+    code = "internal"  # stable word for logs, metrics and JSON replies
+    status = 500  # HTTP status of the reply
+
+
+class SenderError(HookdError):
+    """What came in is no request that hookd can answer."""
+
+    code = "bad_request"
+    status = 400
+
+
+class NotJsonError(SenderError):
+    """The body is not JSON, or JSON that parsers disagree on."""
+
+    code = "not_json"
+
+
+class ContractError(SenderError):
+    """No valid reply can be built from the request."""
+
+    code = "contract"
+    status = 422
+
+    def __init__(self, point: str, violations: Sequence[Violation]) -> None:
+        super().__init__(f"{point}: " + "; ".join(map(str, violations)))
+        self.point = point
+        self.violations = tuple(violations)
+
+
+class RefusedError(SenderError):
+    """The sender may not ask this, here or with this token."""
+
+    code = "refused"
+    status = 403
+
+
+class UnknownPointError(SenderError):
+    """There is no such point, or no such site."""
+
+    code = "unknown_point"
+    status = 404
+
+
+class IntegratorError(HookdError):
+    """What an integrator wrote is wrong."""
+
+    code = "load"
+
+
+class LoadError(IntegratorError):
+    """
+    A hook cannot be used: it does not compile, asks for what there is not, or may not be read.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+class ReplyError(IntegratorError):
+    """What a hook returned breaks the reply schema of its point."""
+
+    code = "contract"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__("; ".join(map(str, violations)))
+        self.violations = tuple(violations)
+
+
+class SampleError(IntegratorError):
+    """A sample, a change to one, or a test case is not what it should be."""
+
+    code = "usage"
+
+
+class OperatorError(HookdError):
+    """The configuration, the machine or the installation is wrong."""
+
+    code = "operator"
+
+
+class SettingsError(OperatorError):
+    """A setting is unknown, of a wrong type or out of its range."""
+
+    code = "settings"
+
+
+class UsageError(OperatorError):
+    """A command was given what there is not, or would have to overwrite a file."""
+
+    code = "usage"
+
+
+class SandboxError(OperatorError):
+    """The sandbox cannot be started or does not answer."""
+
+    code = "sandbox"

@@ -1,0 +1,24 @@
+"""
+What hookd counts, for Prometheus.
+
+With PROMETHEUS_MULTIPROC_DIR in the environment before this module is imported (the server sees to it), the figures of
+all HTTP processes add up; without it they are this process's own.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+# From 0.1 ms, what a hook costs, to 10 s, the longest deadline.
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+RUNS = Counter("hookd_runs", "Runs by site, point, outcome and reason.", ("site", "point", "outcome", "reason"))
+RUN_SECONDS = Histogram(
+    "hookd_run_seconds", "Seconds of a run by phase: validate, wait, hook, total.", ("phase",), buckets=SECONDS
+)
+WARNINGS = Counter("hookd_warnings", "Oddities in requests and replies that cost no call.", ("site", "point"))
+REFUSED = Counter("hookd_refused", "Requests that are the sender's mistake, by error code.", ("code",))
+RELOADS = Counter("hookd_reloads", "Hook files read after a change, by what came of it.", ("site", "result"))
+WORKERS = Gauge("hookd_workers", "Sandbox workers by state.", ("state",), multiprocess_mode="livesum")
+WAITING = Gauge("hookd_waiting_runs", "Runs that wait for a worker.", multiprocess_mode="livesum")
+BROKEN = Gauge(
+    "hookd_broken_hooks", "Hook files that cannot be used as they are.", ("site",), multiprocess_mode="livemax"
+)

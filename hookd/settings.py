@@ -1,0 +1,397 @@
+"""
+What an operator may set: one row a setting, read once into frozen values.
+
+`hookd.toml` holds the installation's settings and, under `[site]`, those of the default site; `site.toml` in the
+directory of any other site holds that site's. Both may carry `[points.<name>]` tables. A key that is unknown, of a
+wrong type or out of its range stops the start, and all of them are named at once.
+"""
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hookd.errors import SettingsError
+from hookd.hours import parse_holidays, parse_hours
+
+CONFIG_NAME = "hookd.toml"
+SITE_NAME = "site.toml"
+SYSTEM_CONFIG = Path("/etc/hookd") / CONFIG_NAME
+DEFAULT_SITE = "default"
+
+MIN_TOKEN_CHARACTERS = 16  # 16 random characters of base64 are 96 bits: past guessing over HTTP
+
+_SITE_DIRECTORY = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """
+    One key of a settings file.
+
+    Attributes:
+        name: The key.
+        read: Turns the TOML value into ours; raises ValueError saying what is allowed.
+        default: Value where the key is absent.
+        about: One sentence with the unit, for the README's table.
+    """
+
+    name: str
+    read: Callable[[Any], Any]
+    default: Any
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class PointSettings:
+    """Settings of one point: its limit in seconds, and the reply's data when its hook fails (a dict, or None)."""
+
+    timeout_s: float | None = None
+    on_error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """
+    Settings of one site; the rows of SITE_SETTINGS say what each means.
+
+    Attributes:
+        files: What the settings were read from: a change of one makes them stale.
+    """
+
+    time_zone: str
+    region: str
+    area_code: str
+    hours: Mapping[str, str]
+    holidays: tuple[str, ...]
+    tokens: tuple[str, ...]
+    files: tuple[Path, ...] = ()
+    points: Mapping[str, PointSettings] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    Settings of an installation; the rows of SETTINGS say what each means.
+
+    Attributes:
+        base: Directory that relative paths start from, and the default site's.
+        source: The file that was read; None where there is none.
+        site: The default site's settings.
+    """
+
+    base: Path
+    source: Path | None
+    bind: str
+    state: Path
+    hooks: Path
+    sites: Path
+    processes: int
+    workers_max: int
+    spares: int
+    operator_tokens: tuple[str, ...]
+    log_format: str
+    site: SiteSettings
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the bind address."""
+        return self.bind.startswith("unix:") or _is_loopback_host(self.bind.rpartition(":")[0])
+
+
+def _is_loopback_host(host: str) -> bool:
+    name = host.strip("[]")
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a string is expected")
+    return value
+
+
+def _bind(value: Any) -> str:
+    bind = _string(value)
+    if bind.startswith("unix:") and len(bind) > len("unix:"):
+        return bind
+    host, colon, port = bind.rpartition(":")
+    if not (colon and host and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError('"host:port" (port 1 to 65535) or "unix:/path" is expected')
+    return bind
+
+
+def _path(value: Any) -> Path:
+    if not _string(value):
+        raise ValueError("a path is expected")
+    return Path(value)
+
+
+def _integer(low: int, high: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"an integer from {low} to {high} is expected")
+        return value
+
+    return read
+
+
+def _choice(*names: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in names:
+            raise ValueError("one of " + ", ".join(f'"{name}"' for name in names) + " is expected")
+        return str(value)
+
+    return read
+
+
+def _tokens(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(token, str) for token in value):
+        raise ValueError("a list of strings is expected")
+    for token in value:
+        if len(token) < MIN_TOKEN_CHARACTERS or not token.isascii() or not token.isprintable() or " " in token:
+            raise ValueError(
+                f"a token has at least {MIN_TOKEN_CHARACTERS} printable ASCII characters without spaces; "
+                'make one: python3 -c "import secrets; print(secrets.token_urlsafe(24))"'
+            )
+    return tuple(value)
+
+
+def _zone(value: Any) -> str:
+    try:
+        ZoneInfo(_string(value))
+    except (ValueError, OSError, KeyError) as error:
+        raise ValueError('a zone of the tz database is expected, such as "Europe/Moscow"') from error
+    return str(value)
+
+
+def _region(value: Any) -> str:
+    if not re.fullmatch(r"[A-Z]{2}", _string(value)):
+        raise ValueError('a country in two capital letters is expected, such as "RU"')
+    return str(value)
+
+
+def _area_code(value: Any) -> str:
+    if not re.fullmatch(r"\d{0,6}", _string(value)):
+        raise ValueError('up to 6 digits in quotes are expected, such as "343"')
+    return str(value)
+
+
+def _hours(value: Any) -> dict[str, str]:
+    parse_hours(value)
+    return dict(value)
+
+
+def _holidays(value: Any) -> tuple[str, ...]:
+    return tuple(sorted(day.isoformat() for day in parse_holidays(value)))
+
+
+# Attribute of Settings, in the order of the README's table.
+SETTINGS = (
+    Setting("bind", _bind, "127.0.0.1:8080", 'Where hookd listens: "host:port", or "unix:/path".'),
+    Setting("state", _path, Path("var"), "Directory of what hookd keeps; made if it is not there."),
+    Setting("hooks", _path, Path("hooks"), "Directory of the default site's hooks."),
+    Setting("sites", _path, Path("sites"), "Directory of the other sites, one directory each."),
+    Setting("processes", _integer(1, 256), os.cpu_count() or 1, "HTTP processes; the default is one a core."),
+    Setting("workers_max", _integer(2, 512), 8, "Sandbox workers of one HTTP process, over all sites."),
+    Setting("spares", _integer(0, 64), 1, "Workers of one HTTP process that wait, bound to no site."),
+    Setting(
+        "operator_tokens",
+        _tokens,
+        (),
+        "Who may read /metrics and the details of /readyz; none: loopback only.",
+    ),
+    Setting("operator_tokens_file", _path, None, "File with one operator token a line."),
+    Setting("log_format", _choice("auto", "json", "text"), "auto", "auto: text on a terminal, else JSON."),
+)
+
+SITE_SETTINGS = (
+    Setting("time_zone", _zone, "UTC", "The site's zone: `clock`, and times in `call`."),
+    Setting("region", _region, "RU", "Country whose rules read numbers without a country code."),
+    Setting("area_code", _area_code, "", "Area code of numbers that are dialled without one."),
+    Setting("hours", _hours, {}, "Working hours a weekday; empty means always."),
+    Setting("holidays", _holidays, (), "Dates without working hours."),
+    Setting("tokens", _tokens, (), "Who may ask the points of this site; several at once, for rotation."),
+    Setting("tokens_file", _path, None, "File with one token a line; re-read when it changes."),
+)
+
+MAX_TIMEOUT_S = 30.0
+
+
+def _timeout(value: Any) -> float:
+    if type(value) not in (int, float) or not 0.05 <= value <= MAX_TIMEOUT_S:
+        raise ValueError(f"seconds from 0.05 to {MAX_TIMEOUT_S:g} are expected")
+    return float(value)
+
+
+def _on_error(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("a table with the reply's data is expected, such as { result = false }")
+    return value
+
+
+POINT_SETTINGS = (
+    Setting("timeout_s", _timeout, None, "Seconds from the request's headers until the hook is stopped."),
+    Setting("on_error", _on_error, None, "Data of the reply when the hook fails, instead of the unchanged data."),
+)
+
+
+def find_config(named: Path | None, environment: Mapping[str, str], working: Path) -> Path | None:
+    """
+    Return the settings file to use: *named*, else HOOKD_CONFIG, the *working* directory's, /etc/hookd's, else None.
+
+    Raises:
+        SettingsError: The file that was named is not there.
+    """
+    wanted = named or (Path(environment["HOOKD_CONFIG"]) if environment.get("HOOKD_CONFIG") else None)
+    if wanted is not None:
+        if not wanted.is_file():
+            raise SettingsError(f"{wanted}: there is no such settings file; `hookd init DIR` makes one")
+        return wanted.absolute()
+    return next((path for path in (working / CONFIG_NAME, SYSTEM_CONFIG) if path.is_file()), None)
+
+
+def load(config: Path | None, working: Path) -> Settings:
+    """
+    Return the settings in the file *config*, or the defaults around *working* where there is none.
+
+    Raises:
+        SettingsError: One line for every key that is wrong.
+    """
+    if config is None and not (working / "hooks").is_dir():
+        raise SettingsError(
+            f"no {CONFIG_NAME} in {working} or {SYSTEM_CONFIG.parent}, and no hooks/ here: "
+            "name one with --config or HOOKD_CONFIG, or make one with `hookd init DIR`"
+        )
+    base = config.parent if config else working
+    table = _toml(config) if config else {}
+    faults: list[str] = []
+    name = str(config or CONFIG_NAME)
+    values = _read(name, {k: v for k, v in table.items() if k not in ("site", "points")}, SETTINGS, faults)
+    site_table = table.get("site", {})
+    site = _read(f"{name}: [site]", site_table, SITE_SETTINGS, faults)
+    points = _points(name, table.get("points", {}), faults) | _points(name, site.pop("points"), faults)
+    _add_tokens(values, "operator_tokens", base, faults)
+    files = [config] if config else []
+    files += _add_tokens(site, "tokens", base, faults)
+    if faults:
+        raise SettingsError("\n".join(faults))
+    for key in ("state", "hooks", "sites"):
+        values[key] = base / values[key]
+    values.pop("points")
+    settings = Settings(
+        base=base, source=config, site=SiteSettings(points=points, files=tuple(files), **site), **values
+    )
+    _check_exposure(settings)
+    return settings
+
+
+def load_site(directory: Path, common: Mapping[str, PointSettings]) -> SiteSettings:
+    """
+    Return the settings of the site in *directory*: its site.toml over the installation's *common* point settings.
+
+    Raises:
+        SettingsError: One line for every key that is wrong.
+    """
+    path = directory / SITE_NAME
+    faults: list[str] = []
+    site = _read(str(path), _toml(path) if path.exists() else {}, SITE_SETTINGS, faults)
+    points = dict(common) | _points(str(path), site.pop("points"), faults)
+    files = [path, *_add_tokens(site, "tokens", directory, faults)]
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return SiteSettings(points=points, files=tuple(files), **site)
+
+
+def site_directories(sites: Path) -> dict[str, Path]:
+    """
+    Return the directories below *sites* that are sites, by name; others (such as .git) are no business of ours.
+    """
+    try:
+        found = [path for path in sites.iterdir() if _SITE_DIRECTORY.fullmatch(path.name) and path.is_dir()]
+    except OSError:
+        return {}
+    return {path.name: path for path in sorted(found) if path.name != DEFAULT_SITE}
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """
+    Return "; did you mean X?" for the nearest of *names*, else "".
+    """
+    lower = {known.lower(): known for known in names}
+    close = get_close_matches(name.lower(), lower, n=1)
+    return f"; did you mean {lower[close[0]]}?" if close else ""
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: is no TOML: {error}") from error
+
+
+def _read(where: str, table: Any, rows: tuple[Setting, ...], faults: list[str]) -> dict[str, Any]:
+    known = {row.name: row for row in rows}
+    if not isinstance(table, dict):
+        faults.append(f"{where}: a table is expected")
+        table = {}
+    values: dict[str, Any] = {row.name: row.default for row in rows} | {"points": table.get("points", {})}
+    for key, value in table.items():
+        if key == "points":
+            continue
+        if key not in known:
+            faults.append(
+                f"{where}: {key}: there is no such setting{nearest(key, known)} Settings: {', '.join(known)}."
+            )
+            continue
+        try:
+            values[key] = known[key].read(value)
+        except ValueError as error:
+            shown = "" if "token" in key else f" = {value!r}"
+            faults.append(f"{where}: {key}{shown}: {error}")
+    return values
+
+
+def _points(where: str, tables: Any, faults: list[str]) -> dict[str, PointSettings]:
+    from_names: dict[str, PointSettings] = {}
+    if not isinstance(tables, dict):
+        faults.append(f"{where}: points: tables are expected, such as [points.process_client_phone]")
+        return from_names
+    for name, table in tables.items():
+        values = _read(f"{where}: [points.{name}]", table, POINT_SETTINGS, faults)
+        values.pop("points")
+        from_names[name] = PointSettings(**values)
+    return from_names
+
+
+def _add_tokens(values: dict[str, Any], key: str, base: Path, faults: list[str]) -> list[Path]:
+    path = values.pop(f"{key}_file")
+    if path is None:
+        return []
+    try:
+        lines = (base / path).read_text("utf-8").split()
+        values[key] = (*values[key], *_tokens(lines))
+    except (OSError, ValueError) as error:
+        faults.append(f"{base / path}: {key}_file: {getattr(error, 'strerror', None) or error}")
+    return [base / path]
+
+
+def _check_exposure(settings: Settings) -> None:
+    if settings.is_loopback or settings.site.tokens:
+        return
+    raise SettingsError(
+        f"{settings.source or CONFIG_NAME}: bind = {settings.bind!r} can be reached from other machines, and no token "
+        "protects the points: set tokens or tokens_file under [site], or bind to 127.0.0.1"
+    )

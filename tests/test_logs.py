@@ -1,0 +1,60 @@
+"""
+Logs say enough to find a call, and nothing that identifies a person or opens a door.
+"""
+
+import json
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookd import logs
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("call +79001234567 now", "call +*******4567 now"),
+        ("8 (900) 123-45-67", "* (***) ***-45-67"),
+        ("73432723033, 101 and 89001234567", "*******3033, 101 and *******4567"),
+        ('{"phone":"79001234567"}', '{"phone":"*******4567"}'),
+        ("linkedid 1700000000.12", "linkedid 1700000000.12"),
+        ("at 2024-05-01 10:00:00", "at 2024-05-01 10:00:00"),
+        ("room 123456", "room 123456"),
+        ("Authorization: Bearer abcdefghij123", "Authorization: Bearer ***"),
+        ("access_token=abcdefgh12345678&x=1", "access_token=***&x=1"),
+        ("{'token': 'abcdefgh12345678'}", "{'token': '***'}"),
+    ],
+)
+def test_masks_numbers_and_tokens(text: str, masked: str) -> None:
+    """
+    Of a number the last four digits stay, of a token nothing; ids, dates and extensions are left alone.
+    """
+    assert logs.mask(text) == masked
+
+
+@given(st.text("+ ()-", max_size=2), st.text("0123456789", min_size=7, max_size=15))
+def test_no_number_of_a_person_survives(prefix: str, digits: str) -> None:
+    """
+    Whatever stands around it, at most four digits in a row are left of a number.
+    """
+    masked = logs.mask(f"x{prefix}{digits}y")
+
+    assert sum(character.isdigit() for character in masked) == logs.VISIBLE_DIGITS
+
+
+def test_writes_one_json_line_an_event(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A line of the log is one JSON object with level, time, event and facts, whatever the facts hold.
+    """
+    logs.configure("json")
+
+    structlog.get_logger("test").error("it_broke", text="a\nb\x1b", path=object, number=1)
+
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    found = json.loads(line)
+    assert set(found) == {"event", "level", "time", "text", "path", "number"}
+    assert (found["event"], found["level"], found["text"], found["number"]) == ("it_broke", "error", "a\nb\x1b", 1)
+    structlog.reset_defaults()
