@@ -1,0 +1,281 @@
+"""
+What a file says about itself before it is compiled: names, functions, and what is legal but hardly meant.
+"""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import PurePosixPath
+
+from hookd.errors import Problem
+from hookd.sandbox.language import refusals
+from hookd.sandbox.language.module import Function
+from hookd.sandbox.language.modules import OFFERED
+
+PREDEFINED = frozenset({"CANCEL"})
+
+_LEGACY_KEYS = frozenset({"call", "conversation"})
+_ODD_SHOWN_MAX = 60
+_CLOCK_REMEDY = "Write clock.now(): the site's zone, and tests can freeze it."
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """
+    What is known of a file.
+
+    Attributes:
+        bound: Every name that is bound anywhere in it, in any scope.
+        names: Those bound at its top.
+        modules: Names that nothing but imports of one offered module binds, and that module.
+    """
+
+    bound: frozenset[str]
+    names: frozenset[str]
+    modules: Mapping[str, str]
+    functions: Mapping[str, Function]
+    warnings: tuple[Problem, ...]
+
+
+def survey(tree: ast.Module, file: str, builtins: frozenset[str]) -> Survey:
+    """
+    Return what *tree*, not yet transformed, says about itself; *builtins* are the names that every hook has.
+    """
+    nodes = list(ast.walk(tree))
+    counts = Counter(name for node in nodes for name in _bindings(node))
+    functions = {node.name: _function(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
+    warnings = [
+        *_lost_changes(functions, file),
+        *_machine_times(nodes, file),
+        *_unknown_names(_executed(nodes), frozenset(counts) | builtins | PREDEFINED, file),
+        *_format_calls(nodes, file),
+    ]
+    return Survey(
+        bound=frozenset(counts),
+        names=frozenset(_top_names(tree.body)),
+        modules=_modules(nodes, counts),
+        functions=functions,
+        warnings=tuple(sorted(set(warnings), key=lambda problem: problem.line)),
+    )
+
+
+def _bindings(node: ast.AST) -> Iterator[str]:
+    """The names that *node* itself binds."""
+    match node:
+        case ast.Name(ctx=ast.Store() | ast.Del()):
+            yield node.id
+        case ast.arg():
+            yield node.arg
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            yield node.name
+        case ast.alias():
+            yield node.asname or node.name.partition(".")[0]
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            yield name
+        case ast.MatchMapping(rest=str(name)):
+            yield name
+        case ast.Global() | ast.Nonlocal():
+            yield from node.names
+
+
+def _top_names(body: list[ast.stmt]) -> Iterator[str]:
+    """Names bound in the file's own scope: in all but the bodies of functions and classes."""
+    waiting: list[ast.AST] = list(body)
+    while waiting:
+        node = waiting.pop()
+        yield from _bindings(node)
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            waiting.extend(_globals(node))
+
+
+def _globals(node: ast.AST) -> Iterator[ast.Global]:
+    return (inner for inner in ast.walk(node) if isinstance(inner, ast.Global))
+
+
+def _modules(nodes: list[ast.AST], counts: Mapping[str, int]) -> dict[str, str]:
+    found: dict[str, set[str]] = {}
+    imports: Counter[str] = Counter()
+    for node in nodes:
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            path = f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+            path = path if alias.asname or isinstance(node, ast.ImportFrom) else path.partition(".")[0]
+            found.setdefault(name, set()).add(path)
+            imports[name] += 1
+    return {
+        name: path
+        for name, paths in found.items()
+        for path in paths
+        if len(paths) == 1 and path in OFFERED and imports[name] == counts[name]
+    }
+
+
+def _function(node: ast.FunctionDef) -> Function:
+    plain, odd = _parameters(node.args)
+    inner = [each for statement in node.body for each in ast.walk(statement)]
+    names = {argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+    return Function(
+        name=node.name,
+        line=node.lineno,
+        parameters=plain,
+        odd=odd,
+        mutates=frozenset(name for name in map(_changed, inner) if name in names),
+        has_return=any(_is_result(each) for each in _own(node.body)),
+        settings_keys=tuple(_constant_keys(inner, "settings")) if "settings" in names else (),
+        legacy_keys=tuple(
+            (key, line)
+            for key, line in (*_constant_keys(inner, "request"), *_got_keys(inner, "request"))
+            if key in _LEGACY_KEYS and "request" in names
+        ),
+    )
+
+
+def _parameters(arguments: ast.arguments) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    plain: list[str] = []
+    odd: list[str] = []
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults
+    for argument, default in zip(positional, defaults, strict=True):
+        if default is not None:
+            odd.append(_with_default(argument, default))
+        elif argument in arguments.args:
+            plain.append(argument.arg)
+        if arguments.posonlyargs and argument is arguments.posonlyargs[-1]:
+            odd.append("/")
+    if arguments.vararg:
+        odd.append(f"*{arguments.vararg.arg}")
+    elif arguments.kwonlyargs:
+        odd.append("*")
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        odd.append(_with_default(argument, default) if default else argument.arg)
+    if arguments.kwarg:
+        odd.append(f"**{arguments.kwarg.arg}")
+    return tuple(plain), tuple(odd)
+
+
+def _with_default(argument: ast.arg, default: ast.expr) -> str:
+    shown = ast.unparse(default) if isinstance(default, ast.Constant | ast.Name) else "…"
+    return f"{argument.arg}={shown}"[:_ODD_SHOWN_MAX]
+
+
+def _changed(node: ast.AST) -> str:
+    """The name into whose items *node* assigns, or ""."""
+    if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+        value: ast.expr = node
+        while isinstance(value, ast.Subscript | ast.Attribute):
+            value = value.value
+        return value.id if isinstance(value, ast.Name) else ""
+    return ""
+
+
+def _own(body: list[ast.stmt]) -> Iterator[ast.AST]:
+    """The nodes of a function's own body, without those of functions and classes in it."""
+    waiting: list[ast.AST] = list(body)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def _is_result(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Return) or node.value is None:
+        return False
+    return not (isinstance(node.value, ast.Constant) and node.value.value is None)
+
+
+def _constant_keys(nodes: list[ast.AST], name: str) -> Iterator[tuple[str, int]]:
+    """Each `name["key"]` that is read."""
+    for node in nodes:
+        match node:
+            case ast.Subscript(value=ast.Name(id=read), slice=ast.Constant(value=str(key)), ctx=ast.Load()):
+                if read == name:
+                    yield key, node.lineno
+
+
+def _got_keys(nodes: list[ast.AST], name: str) -> Iterator[tuple[str, int]]:
+    """Each `name.get("key", …)`."""
+    for node in nodes:
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id=read), attr="get"), args=[ast.Constant(value=str(key)), *_]
+            ):
+                if read == name:
+                    yield key, node.lineno
+
+
+def _executed(nodes: list[ast.AST]) -> list[ast.AST]:
+    """*nodes* without those of annotations, which may name what there is not."""
+    annotations = (
+        getattr(node, name, None) for node in nodes for name in ("annotation", "returns") if hasattr(node, name)
+    )
+    dropped = {inner for annotation in annotations if annotation for inner in ast.walk(annotation)}
+    return [node for node in nodes if node not in dropped]
+
+
+def _lost_changes(functions: Mapping[str, Function], file: str) -> Iterator[Problem]:
+    # Helpers may well change what they get; the hook itself, which has the file's name, is asked what it returns.
+    function = functions.get(PurePosixPath(file).stem)
+    if function and "request" in function.mutates and not function.has_return:
+        yield Problem(
+            file,
+            function.line,
+            f"{function.name} changes request, but returns nothing: the change is lost.",
+            'Return what changes: return {"KEY": value}, or return request.',
+        )
+
+
+def _machine_times(nodes: list[ast.AST], file: str) -> Iterator[Problem]:
+    classes = {"datetime": "datetime.datetime", "date": "datetime.date"}
+    imported = {
+        alias.asname or alias.name: classes[alias.name]
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module == "datetime"
+        for alias in node.names
+        if alias.name in classes
+    }
+    modules = {
+        alias.asname or alias.name
+        for node in nodes
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.name == "datetime"
+    }
+    for node in nodes:
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)):
+                kind = imported.get(name, "")
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(value=ast.Name(id=name), attr=inner), attr=method)):
+                kind = classes.get(inner, "") if name in modules else ""
+            case _:
+                continue
+        if (kind == "datetime.datetime" and method in ("now", "utcnow", "today")) or (kind and method == "today"):
+            shown = f"{kind.removeprefix('datetime.')}.{method}()"
+            yield Problem(file, node.lineno, f"{shown} is the machine's time, not the site's.", _CLOCK_REMEDY)
+
+
+def _unknown_names(nodes: list[ast.AST], known: frozenset[str], file: str) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for node in nodes:
+        if not isinstance(node, ast.Name) or node.id in known | seen or node.id in refusals.NAMES:
+            continue
+        seen.add(node.id)
+        near = get_close_matches(node.id, sorted(known), n=1)
+        remedy = f"Did you mean {near[0]}?" if near else "Give it a value first, or ask for it as a parameter."
+        yield Problem(file, node.lineno, f"{node.id} is defined nowhere in this file.", remedy)
+
+
+def _format_calls(nodes: list[ast.AST], file: str) -> Iterator[Problem]:
+    """Calls of .format() on what may be text, in files that have no such method of their own."""
+    defined = any(isinstance(node, ast.FunctionDef) and node.name in ("format", "format_map") for node in nodes)
+    for node in nodes:
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name() | ast.Subscript(), attr="format" | "format_map")):
+                if not defined:
+                    yield Problem(file, node.lineno, f".format(): {refusals.FORMAT.reason}", refusals.FORMAT.remedy)

@@ -1,0 +1,651 @@
+"""
+The broker's side of the sandbox: one pool a process, owned by its event loop.
+
+The pool starts the zygote, has it fork workers, gives each to one site for life, hands them out to runs, and kills
+them: at a run's deadline, when they misbehave, when they are worn out or idle. Killing is the only timeout there is.
+Since everything happens on one event loop, there are no locks; a run waits for a worker, for its frames or for its
+deadline, and whatever comes first wins.
+
+    acquire() → worker → run() → release() or discard()
+
+Who waits is served in order, but a hook holds at most half of the workers, so that one that never returns leaves room
+for the others. Workers that belong to no site (spares) are forked ahead.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from hookd import documents
+from hookd.errors import SandboxError
+from hookd.sandbox import wire
+
+Message = dict[str, Any]
+
+IDLE_S = 60.0  # an idle site worker is kept this long
+RUNS_MAX = 10_000  # of one worker; a fork costs 3 ms, so this is free, and whatever leaks slowly goes with it
+CPU_MAX_S = 30.0  # of one worker
+RSS_GROWTH_KB = 65_536  # of one worker since its first run
+WAITING_MAX = 1024  # runs of one process that wait for a worker; more are busy at once
+KILL_WAIT_S = 1.0  # for the zygote to reap a worker that it was told to kill; 300 MB take 22 ms
+EXIT_WAIT_S = 0.25  # for the zygote's word on how a worker ended; the core of a crash takes 50 ms
+ZYGOTE_START_S = 20.0
+RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 5.0)  # between two starts of a zygote that keeps dying
+PRINT_BYTES = 131_072  # of one run: twice what an honest worker sends
+PACKET_BYTES = 4096
+RECEIVE_BYTES = 262_144
+
+log = structlog.get_logger("hookd.sandbox")
+
+
+class State(StrEnum):
+    """What a worker is doing; the label of the workers gauge."""
+
+    STARTING = "starting"
+    SPARE = "spare"
+    IDLE = "idle"
+    BUSY = "busy"
+    ENDING = "ending"
+
+
+class End(StrEnum):
+    """Why a run got no answer from its worker."""
+
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+    MEMORY = "memory"
+    VIOLATION = "violation"
+
+
+class RunEnded(Exception):
+    """
+    The worker is gone and gave no answer.
+
+    Attributes:
+        end: Why.
+        detail: What the kernel said, for the log; "" where it is the deadline.
+        printed: What the hook had printed by then.
+    """
+
+    def __init__(self, end: End, detail: str, printed: str) -> None:
+        super().__init__(f"{end}: {detail}")
+        self.end = end
+        self.detail = detail
+        self.printed = printed
+
+
+class Busy(Exception):
+    """No worker became free before the deadline."""
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """
+    One worker process as the broker knows it.
+
+    Attributes:
+        number: Its name towards the zygote.
+        site: The site it serves; None for a spare.
+        loaded: Keys of the programs that it has compiled.
+    """
+
+    number: int
+    channel: socket.socket
+    state: State = State.STARTING
+    pid: int = 0
+    site: str | None = None
+    loaded: set[str] = field(default_factory=set)
+    runs: int = 0
+    first_rss_kb: int = 0
+    is_worn: bool = False
+    idle_since: float = 0.0
+    reader: wire.Reader = field(default_factory=wire.Reader)
+    unsent: bytearray = field(default_factory=bytearray)
+    printed: list[str] = field(default_factory=list)
+    printed_bytes: int = 0
+    reply: "asyncio.Future[Message] | None" = None
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    site: str
+    hook: Hashable
+    is_background: bool
+    future: "asyncio.Future[Worker]"
+
+
+class Pool:
+    """
+    The workers of one process.
+
+    Args:
+        workers_max: Most workers at once, over all sites.
+        spares: Workers to keep ready that belong to no site.
+        on_change: Called with the number of workers by state whenever it changed.
+    """
+
+    def __init__(
+        self, *, workers_max: int, spares: int, on_change: Callable[[Mapping[State, int]], None] = lambda _: None
+    ) -> None:
+        self._workers_max = workers_max
+        self._spares_wanted = min(spares, workers_max)
+        self._hook_max = max(1, workers_max // 2)
+        self._on_change = on_change
+        self._workers: dict[int, Worker] = {}
+        self._idle: dict[str, list[Worker]] = {}
+        self._spares: deque[Worker] = deque()
+        self._waiting: deque[_Waiter] = deque()
+        self._held: Counter[Hashable] = Counter()
+        self._background = 0
+        self._numbers = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._up: asyncio.Future[None] | None = None
+        self._restart: asyncio.Task[None] | None = None
+        self._deaths = 0
+        self._is_closing = False
+        self._sweep: asyncio.TimerHandle | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the zygote is there and can fork."""
+        return self._up is not None and self._up.done() and not self._up.cancelled() and self._control is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many runs wait for a worker."""
+        return len(self._waiting)
+
+    def states(self) -> Mapping[State, int]:
+        """Return the number of workers by state."""
+        return Counter(worker.state for worker in self._workers.values())
+
+    def pids(self) -> list[int]:
+        """Return the process ids of the zygote and of the workers."""
+        zygote = [self._process.pid] if self._process else []
+        return zygote + [worker.pid for worker in self._workers.values() if worker.pid]
+
+    # --- life ---------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """
+        Start the zygote and the spares.
+
+        Raises:
+            SandboxError: The zygote did not come up.
+        """
+        self._loop = asyncio.get_running_loop()
+        await self._start_zygote()
+        self._refill()
+        self._sweep = self._loop.call_later(1.0, self._end_idle)
+
+    async def close(self) -> None:
+        """
+        End every worker and the zygote; nothing of them is left when this returns.
+        """
+        self._is_closing = True
+        if self._sweep:
+            self._sweep.cancel()
+        if self._restart:
+            self._restart.cancel()
+        for waiter in self._waiting:
+            if not waiter.future.done():
+                waiter.future.set_exception(Busy())
+        self._waiting.clear()
+        for worker in list(self._workers.values()):
+            self._kill(worker)
+        if self._control:
+            self._drop_control()
+        if self._process:
+            # The end of its control socket ends it; a zygote that does not obey is killed, and its workers with it.
+            await asyncio.to_thread(_end_process, self._process)
+        for worker in list(self._workers.values()):
+            self._forget(worker, -signal.SIGKILL)
+
+    async def _start_zygote(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-B", "-m", "hookd.sandbox.zygote", str(theirs.fileno()), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                env={"LC_ALL": "C.UTF-8", "TZ": "UTC0"},
+                cwd="/",
+                pass_fds=(theirs.fileno(),),
+            )
+        self._control = ours
+        self._up = self._loop.create_future()
+        self._loop.add_reader(ours.fileno(), self._on_control)
+        try:
+            await asyncio.wait_for(asyncio.shield(self._up), ZYGOTE_START_S)
+        except TimeoutError as error:
+            raise SandboxError(f"the sandbox did not start within {ZYGOTE_START_S:g} s") from error
+
+    def _drop_control(self) -> None:
+        if self._control:
+            self._loop.remove_reader(self._control.fileno())
+            self._control.close()
+            self._control = None
+
+    def _on_control(self) -> None:
+        control = self._control
+        while control and control is self._control:
+            try:
+                packet = control.recv(PACKET_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if not packet:
+                self._on_zygote_death()
+                return
+            self._on_news(json.loads(packet))
+
+    def _on_news(self, news: Message) -> None:
+        if news["op"] == "up":
+            if self._up and not self._up.done():
+                self._up.set_result(None)
+            return
+        worker = self._workers.get(news["id"])
+        if worker is None:
+            return
+        if news["op"] == "started":
+            worker.pid = news["pid"]
+        else:
+            self._forget(worker, news["status"])
+
+    def _on_zygote_death(self) -> None:
+        """
+        Its workers die with it (parent-death signal): their runs end as crashes, and a new zygote is started.
+        """
+        self._drop_control()
+        if self._up and not self._up.done():
+            self._up.set_exception(
+                SandboxError("the sandbox's zygote ended while it started; its message stands above")
+            )
+        if self._process:
+            status = _end_process(self._process, EXIT_WAIT_S)  # a moment, for its last words on standard error
+            if not self._is_closing:
+                log.error("zygote_died", status=status, workers=len(self._workers))
+        for worker in list(self._workers.values()):
+            self._forget(worker, -signal.SIGKILL)
+        if not self._is_closing and (self._restart is None or self._restart.done()):
+            self._restart = self._loop.create_task(self._restart_zygote())
+
+    async def _restart_zygote(self) -> None:
+        while not self._is_closing:
+            await asyncio.sleep(RESTART_DELAYS_S[min(self._deaths, len(RESTART_DELAYS_S) - 1)])
+            self._deaths += 1
+            started = time.monotonic()
+            try:
+                await self._start_zygote()
+            except (SandboxError, OSError) as error:
+                log.error("zygote_start_failed", error=str(error))
+                self._drop_control()
+                if self._process:
+                    await asyncio.to_thread(_end_process, self._process)
+                continue
+            log.info("zygote_restarted", seconds=round(time.monotonic() - started, 3))
+            self._loop.call_later(60.0, self._forgive)
+            self._refill()
+            self._dispatch()
+            return
+
+    def _forgive(self) -> None:
+        self._deaths = 0
+
+    # --- workers ------------------------------------------------------------------------------------------------
+
+    def _spawn(self) -> Worker | None:
+        if not self.is_up or self._is_closing or self._control is None:
+            return None
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            log.error("worker_not_forked", error=str(error))
+            return None
+        ours.setblocking(False)
+        self._numbers += 1
+        worker = Worker(self._numbers, ours)
+        with theirs:
+            order = json.dumps({"op": "spawn", "id": worker.number}).encode()
+            try:
+                socket.send_fds(self._control, [order], [theirs.fileno()])
+            except OSError as error:
+                ours.close()
+                log.error("worker_not_forked", error=str(error))
+                return None
+        self._workers[worker.number] = worker
+        self._loop.add_reader(ours.fileno(), self._on_readable, worker)
+        return worker
+
+    def _refill(self) -> None:
+        if self._is_closing:
+            return
+        # Whoever waits took a spare or will: fork for them as well as for the reserve.
+        wanted = self._spares_wanted + self._starved()
+        coming = sum(worker.state is State.STARTING for worker in self._workers.values())
+        while len(self._spares) + coming < wanted and len(self._workers) < self._workers_max:
+            if self._spawn() is None:
+                break
+            coming += 1
+        self._on_change(self.states())
+
+    def _starved(self) -> int:
+        """How many of the waiting runs could go on if there were a worker for each."""
+        held, background, starved = Counter(self._held), self._background, 0
+        for waiter in self._waiting:
+            if held[waiter.hook] >= self._hook_max or (waiter.is_background and background >= self._hook_max):
+                continue
+            held[waiter.hook] += 1
+            background += waiter.is_background
+            starved += 1
+        return starved
+
+    def _kill(self, worker: Worker) -> None:
+        if worker.state is State.ENDING:
+            return
+        worker.state = State.ENDING
+        self._detach(worker)
+        self._order_kill(worker)
+
+    def _order_kill(self, worker: Worker) -> None:
+        if self._control is None:
+            return
+        try:
+            self._control.send(json.dumps({"op": "kill", "id": worker.number}).encode())
+        except OSError:
+            self._kill_zygote(worker)  # gone, or stuck with a full socket
+        self._loop.call_later(KILL_WAIT_S, self._kill_zygote, worker)
+
+    def _kill_zygote(self, worker: Worker) -> None:
+        """*worker* should be dead by now; the zygote that did not see to it goes, and all its workers with it."""
+        if worker.number in self._workers and self._process and not self._is_closing:
+            log.error("zygote_unresponsive", worker=worker.number)
+            self._process.kill()
+
+    def _detach(self, worker: Worker) -> None:
+        """Stop listening to *worker* and hand it out no more."""
+        if worker.channel.fileno() >= 0:
+            self._loop.remove_reader(worker.channel.fileno())
+            self._loop.remove_writer(worker.channel.fileno())
+            worker.channel.close()
+        if worker.site is not None and worker in self._idle.get(worker.site, ()):
+            self._idle[worker.site].remove(worker)
+            if not self._idle[worker.site]:
+                del self._idle[worker.site]
+        elif worker in self._spares:
+            self._spares.remove(worker)
+
+    def _forget(self, worker: Worker, status: int) -> None:
+        """*worker* was reaped: tell whoever waits for it, and fork another if one is needed."""
+        self._detach(worker)
+        worker.state = State.ENDING
+        del self._workers[worker.number]
+        if worker.reply and not worker.reply.done():
+            worker.reply.set_exception(_ended(worker, status))
+        self._refill()
+        self._dispatch()
+
+    def _end_idle(self) -> None:
+        """Every second: end the site workers that had nothing to do for IDLE_S."""
+        limit = time.monotonic() - IDLE_S
+        for workers in list(self._idle.values()):
+            for worker in [worker for worker in workers if worker.idle_since < limit]:
+                self._kill(worker)
+        self._sweep = self._loop.call_later(1.0, self._end_idle)
+
+    # --- handing out ---------------------------------------------------------------------------------------------
+
+    async def acquire(self, site: str, hook: Hashable, deadline: float, *, is_background: bool = False) -> Worker:
+        """
+        Return a worker of *site* for a run of *hook*, by *deadline* (monotonic time).
+
+        Raises:
+            Busy: There was none by then, or too many runs wait already.
+        """
+        # A free worker here is one that no waiting run could take: they were served when it became free.
+        if self._may_hold(hook, is_background):
+            worker = self._take(site)
+            if worker:
+                return self._hold(worker, hook, is_background=is_background)
+        if len(self._waiting) >= WAITING_MAX or self._is_closing:
+            raise Busy
+        waiter = _Waiter(site, hook, is_background, self._loop.create_future())
+        self._waiting.append(waiter)
+        self._dispatch()
+        timer = self._loop.call_at(deadline, _give_up, waiter.future)
+        try:
+            return await waiter.future
+        except asyncio.CancelledError:
+            if waiter.future.done() and not waiter.future.cancelled() and waiter.future.exception() is None:
+                self.release(waiter.future.result(), hook, is_background=is_background)
+            raise
+        finally:
+            timer.cancel()
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+
+    def release(self, worker: Worker, hook: Hashable, *, is_background: bool = False) -> None:
+        """
+        Take *worker* back after a run of *hook*; one that is worn out or ended is replaced.
+        """
+        self._held[hook] -= 1
+        if not self._held[hook]:
+            del self._held[hook]
+        self._background -= is_background
+        if worker.state is State.BUSY:
+            if worker.is_worn:
+                self._kill(worker)
+            else:
+                worker.state = State.IDLE
+                worker.idle_since = time.monotonic()
+                self._idle.setdefault(worker.site or "", []).append(worker)
+        if self._waiting:
+            self._dispatch()
+
+    def _may_hold(self, hook: Hashable, is_background: bool) -> bool:
+        if is_background and self._background >= self._hook_max:
+            return False
+        return self._held[hook] < self._hook_max
+
+    def _hold(self, worker: Worker, hook: Hashable, *, is_background: bool) -> Worker:
+        worker.state = State.BUSY
+        self._held[hook] += 1
+        self._background += is_background
+        return worker
+
+    def _take(self, site: str) -> Worker | None:
+        """A free worker of *site*, or a spare that becomes one."""
+        idle = self._idle.get(site)
+        if idle:
+            worker = idle.pop()  # the one used last: its caches are warm, and the others may grow old
+            if not idle:
+                del self._idle[site]
+            return worker
+        if self._spares:
+            worker = self._spares.popleft()
+            worker.site = site
+            worker.state = State.BUSY
+            log.info("worker_bound", worker=worker.number, pid=worker.pid, site=site)
+            self._refill()
+            return worker
+        return None
+
+    def _dispatch(self) -> None:
+        """
+        Serve who waits, in order; fork for the rest, if need be in the place of other sites' idle workers.
+        """
+        for waiter in list(self._waiting):
+            if waiter.future.done() or not self._may_hold(waiter.hook, waiter.is_background):
+                continue
+            worker = self._take(waiter.site)
+            if worker:
+                self._waiting.remove(waiter)
+                waiter.future.set_result(self._hold(worker, waiter.hook, is_background=waiter.is_background))
+        starved = self._starved()
+        if not starved:
+            return
+        self._refill()
+        coming = sum(worker.state in (State.STARTING, State.ENDING) for worker in self._workers.values())
+        for workers in list(self._idle.values()):
+            if coming >= starved:
+                return
+            self._kill(workers[0])
+            coming += 1
+
+    # --- talking to a worker -------------------------------------------------------------------------------------
+
+    async def run(self, worker: Worker, messages: list[Message], deadline: float) -> tuple[Message, str]:
+        """
+        Send *messages*, the last of which is answered, and return the answer and what the hook printed.
+
+        Raises:
+            RunEnded: The worker was killed at *deadline* (monotonic time), or ended by itself.
+        """
+        worker.printed.clear()
+        worker.printed_bytes = 0
+        worker.reply = self._loop.create_future()
+        timer = self._loop.call_at(deadline, self._time_out, worker)
+        try:
+            self._send(worker, b"".join([wire.frame(documents.dump(message)) for message in messages]))
+            answer = await worker.reply
+        except asyncio.CancelledError:
+            self._kill(worker)
+            raise
+        finally:
+            timer.cancel()
+            worker.reply = None
+        self._wear(worker, answer)
+        return answer, "".join(worker.printed)
+
+    def discard(self, worker: Worker) -> None:
+        """
+        End *worker*, whose state can be trusted no more; `release` it all the same.
+        """
+        self._kill(worker)
+
+    def _time_out(self, worker: Worker) -> None:
+        self._kill(worker)
+        if worker.reply and not worker.reply.done():
+            worker.reply.set_exception(RunEnded(End.TIMEOUT, "", "".join(worker.printed)))
+
+    def _wear(self, worker: Worker, answer: Message) -> None:
+        worker.runs += 1
+        rss_kb, cpu_s = answer.get("rss_kb", 0), answer.get("cpu_s", 0.0)
+        worker.first_rss_kb = worker.first_rss_kb or rss_kb
+        worker.is_worn = worker.runs >= RUNS_MAX or cpu_s >= CPU_MAX_S or rss_kb - worker.first_rss_kb >= RSS_GROWTH_KB
+
+    def _send(self, worker: Worker, data: bytes) -> None:
+        try:
+            sent = worker.channel.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # the worker ended: the reading side learns of it, with its status
+        if sent < len(data):
+            worker.unsent += data[sent:]
+            self._loop.add_writer(worker.channel.fileno(), self._on_writable, worker)
+
+    def _on_writable(self, worker: Worker) -> None:
+        try:
+            sent = worker.channel.send(worker.unsent)
+        except BlockingIOError:
+            return
+        except OSError:
+            sent = len(worker.unsent)
+        del worker.unsent[:sent]
+        if not worker.unsent:
+            self._loop.remove_writer(worker.channel.fileno())
+
+    def _on_readable(self, worker: Worker) -> None:
+        try:
+            data = worker.channel.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._on_end(worker)
+            return
+        try:
+            for body in worker.reader.feed(data):
+                self._on_message(worker, json.loads(body))
+        except (wire.FrameError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+            self._violate(worker, f"{type(error).__name__}: {error}"[:200])
+
+    def _on_message(self, worker: Worker, message: Message) -> None:
+        kind = message["t"]
+        if kind == "print" and worker.reply:
+            text = message["text"]
+            worker.printed_bytes += len(text)
+            if type(text) is not str or worker.printed_bytes > PRINT_BYTES:
+                raise wire.FrameError("more is printed than a worker ever sends")
+            worker.printed.append(text)
+        elif kind in ("done", "checked") and worker.reply and not worker.reply.done():
+            worker.reply.set_result(message)
+        elif kind == "ready" and worker.state is State.STARTING:
+            worker.state = State.SPARE
+            self._spares.append(worker)
+            self._on_change(self.states())
+            self._dispatch()
+        elif worker.state is not State.ENDING:
+            raise wire.FrameError(f"a message {str(kind)[:20]!r} that nobody asked for")
+
+    def _violate(self, worker: Worker, detail: str) -> None:
+        """*worker* broke the protocol: no honest worker does, so a hook has taken it over."""
+        log.error("worker_violation", worker=worker.number, site=worker.site, detail=detail)
+        self._kill(worker)
+        if worker.reply and not worker.reply.done():
+            worker.reply.set_exception(RunEnded(End.VIOLATION, detail, "".join(worker.printed)))
+
+    def _on_end(self, worker: Worker) -> None:
+        """
+        The worker's end of the channel is closed: it is dead or dying, and the zygote will say how.
+        """
+        self._detach(worker)
+        worker.state = State.ENDING
+        self._loop.call_later(EXIT_WAIT_S, self._end_unexplained, worker)
+
+    def _end_unexplained(self, worker: Worker) -> None:
+        if worker.reply and not worker.reply.done():
+            worker.reply.set_exception(RunEnded(End.CRASH, "the worker closed its channel", "".join(worker.printed)))
+        if worker.number in self._workers:
+            self._order_kill(worker)
+
+
+def _ended(worker: Worker, status: int) -> RunEnded:
+    printed = "".join(worker.printed)
+    number = os.WTERMSIG(status) if status >= 0 and os.WIFSIGNALED(status) else -status if status < 0 else 0
+    if not number:
+        return RunEnded(End.CRASH, f"exit code {os.WEXITSTATUS(status)}", printed)
+    name = signal.Signals(number).name if number in signal.valid_signals() else f"signal {number}"
+    if number == signal.SIGSYS:
+        return RunEnded(End.VIOLATION, name, printed)
+    # Nobody but the kernel's out-of-memory killer sends a running worker SIGKILL, and the operator's kill -9.
+    return RunEnded(End.CRASH, name, printed)
+
+
+def _give_up(future: "asyncio.Future[Worker]") -> None:
+    if not future.done():
+        future.set_exception(Busy())
+
+
+def _end_process(process: "subprocess.Popen[bytes]", patience_s: float = 1.0) -> int:
+    try:
+        return process.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()

@@ -1,0 +1,121 @@
+"""
+Frames between the broker (an HTTP process or a command) and a worker: u32 length, big-endian, then UTF-8 JSON.
+
+One request is in flight at a time. The broker is the strict side: who a worker is and what it may do belongs to the
+socket in the broker, never to a message, and any violation of the protocol ends the worker.
+
+Broker to worker:
+    {"t": "site", "zone": str, "posix_zone": str, "region": str, "area_code": str, "hours": {…}, "holidays": [...]}
+    {"t": "check", "key": str, "name": str, "file": str, "source": str, "libs": {name: source}}
+    {"t": "load", "key": str, …the same fields…}
+    {"t": "run", "key": str, "point": str, "cancels": bool, "request": {…}, "settings": {…}, "now": str | null}
+Worker to broker:
+    {"t": "ready"}
+    {"t": "print", "text": str}, any number of times within a run
+    {"t": "checked", "problems": [...], "warnings": [...], "parameters": [...], "libs": [...]}
+    {"t": "done", "ok": Json} or {"t": "done", "cancel": true} or {"t": "done", "error": {…}}, with "cpu_s" and "rss_kb"
+"""
+
+import json
+import os
+import struct
+from typing import Any
+
+MAX_FRAME_BYTES = 4 * 1024 * 1024
+HEADER = struct.Struct(">I")
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+class FrameError(Exception):
+    """The other side sent what is no frame."""
+
+
+def pack(message: dict[str, Any]) -> bytes:
+    """
+    Return *message* as a frame.
+
+    Raises:
+        FrameError: It is longer than MAX_FRAME_BYTES.
+    """
+    return frame(_encode(message).encode())
+
+
+def frame(body: bytes) -> bytes:
+    """
+    Return the frame around the JSON in *body*.
+
+    Raises:
+        FrameError: It is longer than MAX_FRAME_BYTES.
+    """
+    if len(body) > MAX_FRAME_BYTES:
+        raise FrameError(f"a frame of {len(body)} bytes; {MAX_FRAME_BYTES} at most")
+    return HEADER.pack(len(body)) + body
+
+
+class Reader:
+    """
+    Puts frames together from whatever pieces a stream comes in.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """
+        Return the bodies of the frames that *data* completes.
+
+        Raises:
+            FrameError: A frame announces more than MAX_FRAME_BYTES.
+        """
+        buffer = self._buffer
+        buffer += data
+        bodies = []
+        while len(buffer) >= HEADER.size:
+            (size,) = HEADER.unpack_from(buffer)
+            if size > MAX_FRAME_BYTES:
+                raise FrameError(f"a frame of {size} bytes; {MAX_FRAME_BYTES} at most")
+            end = HEADER.size + size
+            if len(buffer) < end:
+                break
+            bodies.append(bytes(buffer[HEADER.size : end]))
+            del buffer[:end]
+        return bodies
+
+
+def read(fd: int) -> dict[str, Any] | None:
+    """
+    Return the next message from the blocking *fd*, None at its end; the worker's side, which trusts the broker.
+    """
+    header = _read_exactly(fd, HEADER.size)
+    if header is None:
+        return None
+    body = _read_exactly(fd, HEADER.unpack(header)[0])
+    if body is None:
+        return None
+    message: dict[str, Any] = json.loads(body)
+    return message
+
+
+def write(fd: int, message: dict[str, Any]) -> None:
+    """
+    Write *message* to the blocking *fd*.
+    """
+    data = memoryview(pack(message))
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _read_exactly(fd: int, size: int) -> bytes | None:
+    data = os.read(fd, size)
+    if len(data) == size:
+        return data
+    parts = [data]
+    missing = size - len(data)
+    while missing:
+        data = os.read(fd, missing)
+        if not data:
+            return None
+        parts.append(data)
+        missing -= len(data)
+    return b"".join(parts)

@@ -1,0 +1,321 @@
+"""
+A worker: the locked process that compiles and runs hooks, one after another, for one site.
+
+It answers the broker's messages (`wire`) on descriptor 3 and has nothing else. A hook's own exceptions, SystemExit
+included, end here, in the one place of hookd that catches BaseException; everything worse ends the process, which the
+broker sees. Nothing of one run is left for the next: module bodies are executed anew, facades, random numbers and the
+decimal context are fresh.
+"""
+
+import gc
+import os
+import resource
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, tzinfo
+from typing import Any
+
+from hookd.errors import LoadError, Problem
+from hookd.hours import Hours, parse_holidays, parse_hours
+from hookd.sandbox import jail, language, wire
+from hookd.sandbox.language import Function, Module, NotPlain, Session
+from hookd.sandbox.pure.call import PUBLIC as CALL_PUBLIC
+from hookd.sandbox.pure.call import Call
+from hookd.sandbox.pure.clock import Clock
+from hookd.sandbox.pure.phones import Phones
+from hookd.sandbox.pure.settings import Settings
+
+CHANNEL_FD = 3
+PRINT_BYTES = 65_536  # of one run
+
+Message = dict[str, Any]
+
+# The document that a hook of each kind gets under this parameter name.
+DOCUMENTS: Mapping[str, str] = {"point": "request", "event": "event", "placement": "placement", "job": "job"}
+PUBLIC: Mapping[type, frozenset[str]] = {
+    **CALL_PUBLIC,
+    Clock: Clock.PUBLIC,
+    Phones: Phones.PUBLIC,
+    Settings: Settings.PUBLIC,
+}
+
+
+class Cancel:
+    """What `CANCEL` is in a hook: returned as it is, it cancels the CRM request."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "CANCEL"
+
+
+CANCEL = Cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """
+    A compiled hook: immutable, used for many runs.
+
+    Attributes:
+        name: Its name, for `settings` and messages.
+        entry: Name of the function to call.
+    """
+
+    module: Module
+    libs: Mapping[str, Module]
+    name: str
+    entry: str
+    parameters: tuple[str, ...]
+
+    @property
+    def modules(self) -> tuple[Module, ...]:
+        """The hook's file and the lib files that came with it."""
+        return (self.module, *self.libs.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the worker knows of its site."""
+
+    zone: tzinfo
+    phones: Phones
+    hours: Hours
+    holidays: frozenset[date]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the tools of one run are made of."""
+
+    name: str
+    document: dict[str, Any]
+    settings: dict[str, Any]
+    now: datetime | None
+    site: Site
+
+
+# Every pure tool: parameter name → how it is made for a run.
+PURE_TOOLS: Mapping[str, Callable[[Run], object]] = {
+    "call": lambda run: Call(run.document, run.site.zone, run.name),
+    "clock": lambda run: Clock(run.site.zone, run.site.hours, run.site.holidays, run.now),
+    "phones": lambda run: run.site.phones,
+    "settings": lambda run: Settings(run.settings, run.name),
+}
+
+
+def warm_up() -> None:
+    """
+    Load and execute what a hook may use, so that no locked worker needs a file.
+    """
+    language.warm_up()
+    phones = Phones("RU", "343")
+    phones.warm_up()
+    site = Site(language.zone("Europe/Moscow"), phones, parse_hours({"mon-fri": "09:00-18:00"}), frozenset())
+    source = (
+        "def hook(request, call, clock, phones, settings):\n    print(clock.iso(), call.missed)\n    return 1 / 0\n"
+    )
+    request = {"call_full": {"channel": {"type": "incoming", "start_time": "2024-05-01 10:00:00"}}}
+    program = compile_program({"kind": "point", "name": "hook", "file": "hook.py", "source": source, "libs": {}})
+    execute(program, Run("hook", request, {}, None, site), lambda text: None)
+
+
+def main(fd: int, parent: int) -> None:
+    """
+    Lock this process, then serve the broker on *fd* until it closes; *parent* is the zygote's process id.
+    """
+    os.dup2(fd, CHANNEL_FD)
+    jail.close_descriptors({CHANNEL_FD})
+    for _ in range(3):  # standard input, output and error: the lowest free ones
+        os.open(os.devnull, os.O_RDWR)
+    jail.end_with(parent)
+    jail.lock()
+    wire.write(CHANNEL_FD, {"t": "ready"})
+    Worker().serve()
+
+
+class Worker:
+    """
+    What a worker keeps between two messages: its site and the programs that it compiled.
+    """
+
+    def __init__(self) -> None:
+        self._site: Site | None = None
+        self._programs: dict[str, Program] = {}
+
+    def serve(self) -> None:
+        """
+        Answer messages until the broker closes the channel.
+        """
+        actions: dict[str, Callable[[Message], Message | None]] = {
+            "site": self._set_site,
+            "check": self._check,
+            "load": self._load,
+            "run": self._run,
+        }
+        while (message := wire.read(CHANNEL_FD)) is not None:
+            answer = actions[message["t"]](message)
+            if answer is not None:
+                wire.write(CHANNEL_FD, answer)
+                del message, answer
+                # After the answer, so that no caller waits for it: what this run left in cycles is gone before the next
+                # one starts, and its finalizers do not run inside somebody else's run.
+                gc.collect()
+
+    def _set_site(self, message: Message) -> None:
+        # A POSIX rule, not a name: the C library then needs no file for the local time of naive datetimes.
+        os.environ["TZ"] = message["posix_zone"]
+        time.tzset()
+        self._site = Site(
+            language.zone(message["zone"]),
+            Phones(message["region"], message["area_code"]),
+            parse_hours(message["hours"]),
+            parse_holidays(message["holidays"]),
+        )
+
+    def _check(self, message: Message) -> Message:
+        return check(message)
+
+    def _load(self, message: Message) -> None:
+        self._programs[message["key"]] = compile_program(message)
+
+    def _run(self, message: Message) -> Message:
+        assert self._site is not None  # the broker sends the site first
+        program = self._programs[message["key"]]
+        now = datetime.fromisoformat(message["now"]) if message["now"] else None
+        run = Run(program.name, message["document"], message["settings"], now, self._site)
+        answer = execute(program, run, lambda text: wire.write(CHANNEL_FD, {"t": "print", "text": text}))
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return {"t": "done", **answer, "cpu_s": usage.ru_utime + usage.ru_stime, "rss_kb": usage.ru_maxrss}
+
+
+def check(message: Message) -> Message:
+    """
+    Compile the hook in *message*, execute its module body, and return all that is wrong with it.
+    """
+    try:
+        program = compile_program(message)
+    except LoadError as error:
+        return _checked(error.problems)
+    session = Session(program.libs, public=PUBLIC, cancel=CANCEL, write=lambda text: None)
+    try:
+        session.run_module(program.module)
+    except BaseException as error:
+        problem = language.explain(error, program.modules)
+        remedy = problem.remedy or "This happens while the file is loaded, outside of any function."
+        return _checked([Problem(problem.file, problem.line, problem.message, remedy)])
+    return _checked((), program)
+
+
+def _checked(problems: tuple[Problem, ...] | list[Problem], program: Program | None = None) -> Message:
+    answer: Message = {"t": "checked", "problems": [asdict(problem) for problem in problems]}
+    if program is None:
+        return answer | {"warnings": [], "libs": [], "settings_keys": []}
+    functions = [function for module in program.modules for function in module.functions.values()]
+    return answer | {
+        "warnings": [asdict(warning) for module in program.modules for warning in warnings(module)],
+        "libs": sorted(program.libs),
+        "settings_keys": [list(key) for function in functions for key in function.settings_keys],
+    }
+
+
+def warnings(module: Module) -> list[Problem]:
+    """
+    Return what is legal in *module* but hardly meant, keys that connectors send no more included.
+    """
+    legacy = [
+        Problem(
+            module.file,
+            line,
+            f'request["{key}"]: connectors from 3.13 on do not send it.',
+            f"Ask for the tool call: def {function.name}(request, call). It reads the old and the new form.",
+        )
+        for function in module.functions.values()
+        for key, line in function.legacy_keys
+    ]
+    return sorted([*module.warnings, *legacy], key=lambda problem: problem.line)
+
+
+def compile_program(message: Message) -> Program:
+    """
+    Return the hook in *message*, compiled, with the lib files that it uses.
+
+    Raises:
+        LoadError: It does not compile, has no function of its name, or asks for what there is not.
+    """
+    module = language.compile_source(message["source"], message["file"])
+    libs: dict[str, Module] = {}
+    _add_libs(module, message["libs"], libs)
+    kind, name = message["kind"], message["name"]
+    entry = name if kind == "point" else name.rpartition("/")[2]
+    function = module.functions.get(entry)
+    if function is None:
+        found = ", ".join(module.functions) or "none"
+        raise LoadError(
+            [
+                Problem(
+                    message["file"],
+                    1,
+                    f"there is no function {entry}; functions here: {found}.",
+                    f"The hook is the function of the file's name: write `def {entry}({DOCUMENTS[kind]}):`.",
+                )
+            ]
+        )
+    problems = parameter_problems(function, message["file"], DOCUMENTS[kind])
+    if problems:
+        raise LoadError(problems)
+    return Program(module, libs, name, entry, function.parameters)
+
+
+def parameter_problems(function: Function, file: str, document: str) -> list[Problem]:
+    """
+    Return what is wrong with the parameters of *function*: a hook names what it wants, and nothing else.
+    """
+    known = (document, *PURE_TOOLS)
+    remedy = f"A hook may ask for: {', '.join(known)}."
+    problems = [
+        Problem(file, function.line, f"{function.name} asks for {name!r}, which there is not.", remedy)
+        for name in function.parameters
+        if name not in known
+    ]
+    problems += [
+        Problem(file, function.line, f"{function.name} has {odd}: parameters are plain names here.", remedy)
+        for odd in function.odd
+    ]
+    return problems
+
+
+def _add_libs(module: Module, sources: Mapping[str, str], libs: dict[str, Module]) -> None:
+    for name in module.lib_imports:
+        if name in libs:
+            continue
+        if name not in sources:
+            there = ", ".join(f"lib.{known}" for known in sources) or "none"
+            problem = Problem(
+                module.file, 0, f"import lib.{name}: there is no file lib/{name}.py.", f"There are: {there}."
+            )
+            raise LoadError([problem])
+        libs[name] = language.compile_source(sources[name], f"lib/{name}.py")
+        _add_libs(libs[name], sources, libs)
+
+
+def execute(program: Program, run: Run, write: Callable[[str], None]) -> Message:
+    """
+    Return what came of *program*: {"ok": Json}, {"cancel": true} or {"error": {…}}; *write* gets what it prints.
+    """
+    try:
+        session = Session(program.libs, public=PUBLIC, cancel=CANCEL, write=write)
+        function: Any = session.run_module(program.module)[program.entry]
+        arguments = {name: PURE_TOOLS[name](run) for name in program.parameters if name in PURE_TOOLS}
+        if len(arguments) < len(program.parameters):
+            arguments[next(name for name in program.parameters if name not in PURE_TOOLS)] = run.document
+        result = function(**arguments)
+        if result is CANCEL:
+            return {"cancel": True}
+        return {"ok": language.plain(result)}
+    except NotPlain as error:
+        return {"error": {"code": "contract", "path": error.path, "message": error.message, "remedy": error.remedy}}
+    except BaseException as error:
+        code = "memory" if isinstance(error, MemoryError) else "error"
+        return {"error": {"code": code, **asdict(language.explain(error, program.modules))}}
