@@ -1,0 +1,405 @@
+"""
+From files to an immutable snapshot of hooks, and back to the last good one.
+
+A site's `hooks/` directory is looked at again and again (stat, no inotify: it fails on mounted directories). A hook
+whose text, or that of a lib file it uses, has changed is read here, compiled and checked in a sandbox worker, and put
+into a new snapshot in one assignment; runs that have begun keep the old one. This process never compiles anything of a
+hook's.
+
+Sources that were accepted are kept in the state directory by their digest. So a broken edit, or a restart on one,
+leaves the last good version in force, and says so.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import sys
+import tempfile
+import tomllib
+import unicodedata
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from hookd import __version__
+from hookd.errors import LoadError, Problem
+from hookd.metrics import BROKEN, RELOADS
+from hookd.points import ALIASES, POINTS
+from hookd.settings import nearest
+
+MAX_SOURCE_BYTES = 65_536  # longer sources take the compiler seconds; real hooks have 1 to 5 KB
+SETTLE_S = 0.05  # a file that changes between two looks is still being written
+SETTINGS_FILE = "settings.toml"
+ALL_HOOKS = "all"  # the table of settings.toml that every hook gets
+LIB = "lib"
+ACCEPTED_BY = f"hookd {__version__}, Python {sys.version_info.major}.{sys.version_info.minor}"
+
+# Characters that show a reader another program than the one that runs (Trojan Source, CVE-2021-42574).
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+Check = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+Stamps = Mapping[str, tuple[int, ...]]
+
+log = structlog.get_logger("hookd.hooks")
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """
+    One version of one hook that was found good.
+
+    Attributes:
+        kind: "point".
+        name: The point.
+        file: Path relative to the hooks directory.
+        libs: The lib files that it uses, name → source.
+        digest: SHA-256 over the source and the libs, hex.
+        settings_keys: The settings that it reads by a literal key, with the line.
+        warnings: What is legal in it but probably wrong.
+    """
+
+    kind: str
+    name: str
+    file: str
+    source: str
+    libs: Mapping[str, str]
+    digest: str
+    settings_keys: tuple[tuple[str, int], ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """
+    What a site's hooks are at one moment.
+
+    Attributes:
+        hooks: Name → hook.
+        broken: Name → what is wrong with the file as it is now; its last good version may still be in `hooks`.
+        settings: Name → the hook's settings, those for all hooks included.
+        problems: What is wrong beside the hooks: settings.toml, files that are no hooks.
+    """
+
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
+    broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+class HookFiles:
+    """
+    The hooks of one site: their files, and the snapshot that is in force.
+
+    Args:
+        site: The site's name.
+        directory: Its hooks directory; it may not exist.
+        state: Directory for accepted sources; None keeps nothing (commands).
+        check: Has a worker compile a hook; takes and returns `sandbox.wire` messages.
+    """
+
+    def __init__(self, site: str, directory: Path, state: Path | None, check: Check) -> None:
+        self.site = site
+        self.directory = directory
+        self.snapshot = Snapshot()
+        self._accepted = Accepted(state / "sites" / site) if state else None
+        self._check = check
+        self._stamps: Stamps | None = None
+
+    async def refresh(self) -> bool:
+        """
+        Bring the snapshot up to date; return whether anything had changed.
+        """
+        stamps = await asyncio.to_thread(look, self.directory)
+        if stamps == self._stamps:
+            return False
+        is_first = self._stamps is None
+        if not is_first:
+            stamps = await self._settled(stamps)
+        files, unreadable = await asyncio.to_thread(_read_all, self.directory, stamps)
+        self.snapshot = await self._next(files, unreadable, is_first=is_first)
+        self._stamps = stamps
+        BROKEN.labels(self.site).set(len(self.snapshot.broken))
+        return True
+
+    async def _settled(self, stamps: Stamps) -> Stamps:
+        while True:
+            await asyncio.sleep(SETTLE_S)
+            again = await asyncio.to_thread(look, self.directory)
+            if again == stamps:
+                return again
+            stamps = again
+
+    async def _next(self, files: Mapping[str, str], unreadable: Mapping[str, Problem], *, is_first: bool) -> Snapshot:
+        old = self.snapshot
+        libs = {Path(file).stem: source for file, source in files.items() if file.startswith(f"{LIB}/")}
+        good_before, is_current = old.hooks, True
+        if is_first and self._accepted:
+            good_before, is_current = self._accepted.load()
+        hooks: dict[str, Hook] = {}
+        broken: dict[str, tuple[Problem, ...]] = {}
+        for name in POINTS:
+            file = f"{name}.py"
+            if file not in files and file not in unreadable:
+                self._note_removed(name, old)
+                continue
+            before = good_before.get(name)
+            problems: tuple[Problem, ...] = (unreadable[file],) if file in unreadable else ()
+            if not problems and before and is_current and _is_same(before, files[file], libs):
+                hooks[name] = before
+                continue
+            found: Hook | None = None
+            if not problems:
+                found, problems = await self._examine(name, file, files[file], libs)
+            if found is None and before and not is_current:
+                before, _ = await self._examine(name, file, before.source, before.libs)
+            self._note(name, found, before, problems, old)
+            if found or before:
+                hooks[name] = found or before  # type: ignore[assignment]  # one of them is there
+            if problems:
+                broken[name] = problems
+        if self._accepted and hooks != good_before:
+            self._accepted.store(hooks)
+        settings, problems = _settings(files.get(SETTINGS_FILE), old)
+        problems += tuple(problem for file, problem in unreadable.items() if Path(file).stem not in POINTS)
+        problems += tuple(_strangers(files))
+        self._note_problems(problems, old)
+        return Snapshot(hooks, broken, settings, problems)
+
+    async def _examine(
+        self, name: str, file: str, source: str, libs: Mapping[str, str]
+    ) -> tuple[Hook | None, tuple[Problem, ...]]:
+        answer = await self._check(
+            {"t": "check", "kind": "point", "name": name, "file": file, "source": source, "libs": dict(libs)}
+        )
+        problems = tuple(Problem(**problem) for problem in answer["problems"])
+        if problems:
+            return None, problems
+        used = {lib: libs[lib] for lib in answer["libs"]}
+        warnings = tuple(Problem(**warning) for warning in answer["warnings"])
+        keys = tuple((str(key), int(line)) for key, line in answer["settings_keys"])
+        return Hook("point", name, file, source, used, _digest(source, used), keys, warnings), ()
+
+    def _note(
+        self, name: str, found: Hook | None, before: Hook | None, problems: tuple[Problem, ...], old: Snapshot
+    ) -> None:
+        facts: dict[str, Any] = {"site": self.site, "point": name}
+        if found:
+            RELOADS.labels(self.site, "ok").inc()
+            log.info("hook_loaded", **facts, digest=found.digest[:12], warnings=[str(item) for item in found.warnings])
+        elif problems != old.broken.get(name):
+            RELOADS.labels(self.site, "broken").inc()
+            keeps = f"version {before.digest[:12]} stays in force" if before else "there is no version that works"
+            log.error("hook_broken", **facts, problems=[str(problem) for problem in problems], keeps=keeps)
+
+    def _note_removed(self, name: str, old: Snapshot) -> None:
+        if name in old.hooks or name in old.broken:
+            RELOADS.labels(self.site, "removed").inc()
+            log.info("hook_removed", site=self.site, point=name)
+
+    def _note_problems(self, problems: tuple[Problem, ...], old: Snapshot) -> None:
+        for problem in problems:
+            if problem not in old.problems:
+                log.warning("hooks_problem", site=self.site, problem=str(problem))
+
+
+class Accepted:
+    """
+    The last good version of each hook of a site, on disk.
+
+    A full disk costs the memory of the last good version, never a call: it is logged.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "accepted.json"
+
+    def load(self) -> tuple[dict[str, Hook], bool]:
+        """
+        Return the hooks by name, and whether this version of hookd and Python accepted them.
+        """
+        try:
+            kept = json.loads(self._path.read_text("utf-8"))
+            return {name: _revive(name, hook) for name, hook in kept["hooks"].items()}, kept["by"] == ACCEPTED_BY
+        except FileNotFoundError:
+            return {}, True
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            log.warning("accepted_unreadable", file=str(self._path), error=str(error))
+            return {}, True
+
+    def store(self, hooks: Mapping[str, Hook]) -> None:
+        """
+        Replace the file, by way of a temporary one.
+        """
+        kept = {"by": ACCEPTED_BY, "hooks": {name: asdict(hook) for name, hook in hooks.items()}}
+        text = json.dumps(kept, ensure_ascii=False, indent=1)
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(
+                "w", encoding="utf-8", dir=self._path.parent, prefix=".accepted-", delete=False
+            ) as file:
+                temporary = file.name
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self._path)
+        except OSError as error:
+            log.error("accepted_not_stored", file=str(self._path), error=str(error))
+            with contextlib.suppress(OSError, UnboundLocalError):
+                os.unlink(temporary)
+
+
+def look(directory: Path) -> Stamps:
+    """
+    Return what tells versions of the files below *directory* apart: relative path → stat facts.
+    """
+    stamps: dict[str, tuple[int, ...]] = {}
+    for folder in ("", LIB):
+        try:
+            entries = list(os.scandir(directory / folder))
+        except OSError:
+            continue
+        for entry in entries:
+            if not entry.name.endswith(".py") and (folder or entry.name != SETTINGS_FILE):
+                continue
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            with contextlib.suppress(OSError):  # gone between the two calls
+                facts = entry.stat()  # of the target, where it is a link: mounted directories swap links
+                stamps[name] = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino, facts.st_mode)
+    return stamps
+
+
+def read_source(directory: Path, file: str) -> str:
+    """
+    Return the text of *file* below *directory*.
+
+    Raises:
+        LoadError: It is not a regular file, too long, writable by everybody, not UTF-8, or holds control or
+            bidirectional characters.
+    """
+    try:
+        fd = os.open(directory / file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would block
+        with open(fd, "rb") as opened:
+            facts = os.fstat(fd)
+            if not stat.S_ISREG(facts.st_mode):
+                raise LoadError([Problem(file, 0, "this is not a regular file.", "Put the hook's text here.")])
+            if facts.st_mode & stat.S_IWOTH:
+                raise LoadError([Problem(file, 0, "everybody on this machine may write it.", f"chmod o-w {file}")])
+            data = opened.read(MAX_SOURCE_BYTES + 1)
+    except OSError as error:
+        raise LoadError(
+            [Problem(file, 0, f"cannot be read: {error.strerror}.", "hookd's user must be able to.")]
+        ) from error
+    if len(data) > MAX_SOURCE_BYTES:
+        raise LoadError([Problem(file, 0, f"is longer than {MAX_SOURCE_BYTES} bytes.", "Move parts of it to lib/.")])
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise LoadError([Problem(file, line, "is not UTF-8 here.", "Save the file as UTF-8.")]) from error
+    text = text.replace("\r\n", "\n")
+    for index, character in enumerate(text):
+        if character in _BIDI or (unicodedata.category(character) == "Cc" and character not in "\n\t\f"):
+            line = text.count("\n", 0, index) + 1
+            what = f"U+{ord(character):04X}, which no editor shows"
+            raise LoadError(
+                [Problem(file, line, f"holds the character {what}.", "Delete it, or write it as an escape.")]
+            )
+    return text
+
+
+def settings_of(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
+    """
+    Return the settings of the hook *name*: its own table over the one for all hooks.
+    """
+    return snapshot.settings.get(name) or snapshot.settings.get(ALL_HOOKS) or {}
+
+
+def settings_warnings(hook: Hook, settings: Mapping[str, Any]) -> list[Problem]:
+    """
+    Return a warning for each settings key that *hook* reads and that is not there.
+    """
+    return [
+        Problem(
+            hook.file,
+            line,
+            f"settings has no key {key!r}{nearest(key, settings)}.",
+            f"Write it in hooks/{SETTINGS_FILE} under [{hook.name}], or use settings.get({key!r}).",
+        )
+        for key, line in hook.settings_keys
+        if key not in settings
+    ]
+
+
+def _revive(name: str, kept: dict[str, Any]) -> Hook:
+    kept["settings_keys"] = tuple((key, line) for key, line in kept["settings_keys"])
+    kept["warnings"] = tuple(Problem(**warning) for warning in kept["warnings"])
+    return Hook(**{**kept, "kind": "point", "name": name})
+
+
+def _is_same(hook: Hook, source: str, libs: Mapping[str, str]) -> bool:
+    return hook.source == source and all(libs.get(name) == text for name, text in hook.libs.items())
+
+
+def _digest(source: str, libs: Mapping[str, str]) -> str:
+    parts = [source, *(part for name in sorted(libs) for part in (name, libs[name]))]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _read_all(directory: Path, stamps: Iterable[str]) -> tuple[dict[str, str], dict[str, Problem]]:
+    files: dict[str, str] = {}
+    unreadable: dict[str, Problem] = {}
+    for file in sorted(stamps):
+        try:
+            files[file] = read_source(directory, file)
+        except LoadError as error:
+            unreadable[file] = error.problems[0]
+    return files, unreadable
+
+
+def _settings(text: str | None, old: Snapshot) -> tuple[Mapping[str, Mapping[str, Any]], tuple[Problem, ...]]:
+    if text is None:
+        return {}, ()
+    try:
+        tables = _plain(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        remedy = "The settings before this edit stay in force." if old.settings else "Hooks run without settings."
+        return old.settings, (Problem(SETTINGS_FILE, 0, f"is no TOML: {error}.", remedy),)
+    problems = [
+        Problem(SETTINGS_FILE, 0, f"[{name}] is no point{nearest(name, POINTS)}.", f"[{ALL_HOOKS}] is for all hooks.")
+        if isinstance(table, dict)
+        else Problem(
+            SETTINGS_FILE, 0, f"{name} stands outside of any table.", f"Put it under [{ALL_HOOKS}] or a point."
+        )
+        for name, table in tables.items()
+        if not isinstance(table, dict) or (name not in POINTS and name != ALL_HOOKS)
+    ]
+    common = tables.get(ALL_HOOKS, {})
+    common = common if isinstance(common, dict) else {}
+    own = {name: {**common, **table} for name, table in tables.items() if isinstance(table, dict)}
+    return own | {ALL_HOOKS: common}, tuple(problems)
+
+
+def _plain(value: Any) -> Any:
+    """TOML's dates and times become ISO strings, so that settings are JSON."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _strangers(files: Iterable[str]) -> Iterable[Problem]:
+    for file in files:
+        name = Path(file).stem
+        if "/" in file or file == SETTINGS_FILE or name in POINTS:
+            continue
+        if name in ALIASES:
+            yield Problem(file, 0, f"{name} is an old name.", f"Call the file and its function {ALIASES[name]}.")
+        else:
+            remedy = f"A hook's file has its point's name{nearest(name, POINTS)}; shared code goes to {LIB}/."
+            yield Problem(file, 0, f"{name} is no point.", remedy)

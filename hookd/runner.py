@@ -1,0 +1,345 @@
+"""
+One run, from a request to a reply: the page to read first.
+
+    request → contract → hook → sandbox → contract → reply
+
+Every way into hookd (HTTP, commands, tests of hooks) comes through `Runner.run`. It always returns a run with a valid
+reply; the only thing it raises is what the sender has to mend, before any hook was asked.
+"""
+
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from hookd import contract, metrics
+from hookd.documents import Json
+from hookd.errors import Problem, ReplyError, Violation
+from hookd.hooks import Hook, settings_of
+from hookd.logs import mask
+from hookd.points import RECORD_POINT, Point
+from hookd.sandbox.pool import Busy, End, Pool, RunEnded, Worker
+from hookd.sites import Site
+
+RECORD_KILL_S = 9.8  # the reply of the record point is out within the connector's 10 s
+BUSY_REMEDY = "Make the hooks that wait faster, or raise workers_max."
+
+log = structlog.get_logger("hookd.run")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """
+    Why a run fell back, for people.
+
+    Attributes:
+        code: The reason, a word of the design: timeout, crash, memory, violation, error, contract, load, busy, …
+        message: What is wrong and what is allowed.
+        remedy: What to do.
+        kept: What the call got instead.
+        file: The hook's file; the point's name where there is none to blame.
+        line: 0 where the whole file is meant.
+    """
+
+    code: str
+    message: str
+    remedy: str
+    kept: str
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return " ".join(filter(None, (f"{place}: {self.message}", self.remedy, self.kept, f"[{self.code}]")))
+
+
+@dataclass(slots=True)
+class Run:
+    """
+    One execution of one hook, or the decision not to execute any.
+
+    Attributes:
+        run_id: 20 characters, ascending in time.
+        outcome: ok, unchanged, cancelled or fallback.
+        reason: Why it is no `ok`: no_hook, or the fallback's reason; "" otherwise.
+        reply: The whole reply document.
+        warnings: What is odd about the request and the reply, and cost nothing.
+        printed: What the hook printed.
+        times_ms: validate, wait, hook and total.
+        digest: Of the hook's version, hex; "" where there is none.
+    """
+
+    run_id: str
+    site: str
+    point: str
+    outcome: str = "unchanged"
+    reason: str = ""
+    reply: Json = None
+    error: Failure | None = None
+    warnings: tuple[Violation, ...] = ()
+    printed: str = ""
+    times_ms: dict[str, float] = field(default_factory=dict)
+    digest: str = ""
+    linkedid: str = ""
+
+
+class Runner:
+    """
+    Runs hooks in the workers of *pool*.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.is_stopping = False
+
+    async def run(
+        self,
+        site: Site,
+        point: Point,
+        document: Json,
+        *,
+        started: float,
+        limit_s: float | None = None,
+        odd: tuple[Violation, ...] = (),
+        settings: Mapping[str, Json] | None = None,
+        now: str | None = None,
+    ) -> Run:
+        """
+        Return the run of *site*'s hook for *point* on the request *document*.
+
+        Args:
+            started: Monotonic time at which the request's headers were there; the deadline counts from it.
+            limit_s: A shorter limit that the sender asks for, in seconds; ignored at the record point.
+            odd: What was odd about the request before it came here; becomes warnings of the run.
+            settings: Used instead of the site's settings.toml (tests of hooks).
+            now: ISO time at which the hook's clock stands still (tests of hooks).
+
+        Raises:
+            ContractError: No valid reply can be built from the request.
+        """
+        request = contract.read_request(point, document)
+        run = Run(run_id(), site.name, point.name, warnings=odd + request.warnings, linkedid=_linkedid(request.raw))
+        validated = time.monotonic()
+        run.times_ms["validate"] = (validated - started) * 1000
+        snapshot = site.hooks.snapshot
+        hook = snapshot.hooks.get(point.name)
+        if hook is None:
+            self._without_hook(run, site, request)
+        else:
+            order = _Order(
+                site, point, hook, settings if settings is not None else settings_of(snapshot, point.name), now
+            )
+            timeout_s = limit(site, point, limit_s)
+            await self._with_hook(run, order, request, started=started, timeout_s=timeout_s, validated=validated)
+        run.times_ms["total"] = (time.monotonic() - started) * 1000
+        _account(run)
+        return run
+
+    def _without_hook(self, run: Run, site: Site, request: contract.Request) -> None:
+        problems = site.hooks.snapshot.broken.get(request.point.name)
+        if problems is None:
+            run.reason = "no_hook"
+            run.reply = contract.envelope(contract.unchanged(request))
+        else:
+            _fall_back(run, site, request, _load_failure(request.point, problems))
+
+    async def _with_hook(
+        self,
+        run: Run,
+        order: "_Order",
+        request: contract.Request,
+        *,
+        started: float,
+        timeout_s: float,
+        validated: float,
+    ) -> None:
+        run.digest = order.hook.digest
+        try:
+            answer = await self._ask(run, order, request, deadline=started + timeout_s, validated=validated)
+            self._read_answer(run, order, request, answer)
+        except Busy:
+            reason = "stopping" if self.is_stopping else "busy"
+            failure = Failure(
+                reason, _busy_message(self._pool, timeout_s), BUSY_REMEDY, request.point.kept, order.hook.file
+            )
+            _fall_back(run, order.site, request, failure)
+        except RunEnded as ended:
+            run.printed = ended.printed
+            _fall_back(run, order.site, request, _ended_failure(order, ended, timeout_s))
+        except Exception:
+            # Our own mistake must not cost a call either.
+            log.exception("run_internal_error", run=run.run_id, site=run.site, point=run.point)
+            failure = Failure("internal", "hookd itself failed.", "See its log.", request.point.kept, order.hook.file)
+            _fall_back(run, order.site, request, failure)
+
+    async def _ask(
+        self, run: Run, order: "_Order", request: contract.Request, *, deadline: float, validated: float
+    ) -> dict[str, Any]:
+        is_background = order.point.name == RECORD_POINT
+        key = (order.site.name, order.hook.name)
+        if validated >= deadline:  # the body came after the deadline: nobody waits for a hook any more
+            raise RunEnded(End.TIMEOUT, "", "")
+        worker = await self._pool.acquire(order.site.name, key, deadline, is_background=is_background)
+        acquired = time.monotonic()
+        run.times_ms["wait"] = (acquired - validated) * 1000
+        try:
+            answer, run.printed = await self._pool.run(worker, order.messages(worker, request.document), deadline)
+            if answer.get("error", {}).get("code") == "memory":
+                self._pool.discard(worker)
+        finally:
+            self._pool.release(worker, key, is_background=is_background)
+            run.times_ms["hook"] = (time.monotonic() - acquired) * 1000
+        return answer
+
+    def _read_answer(self, run: Run, order: "_Order", request: contract.Request, answer: dict[str, Any]) -> None:
+        if "error" in answer:
+            _fall_back(run, order.site, request, _answer_failure(order, answer["error"]))
+            return
+        try:
+            reply = contract.read_change(request, answer.get("ok"), is_cancel="cancel" in answer)
+        except ReplyError as error:
+            message = "; ".join(f"reply {violation}" for violation in error.violations)
+            _fall_back(run, order.site, request, Failure("contract", message, "", request.point.kept, order.hook.file))
+            return
+        run.outcome = reply.outcome
+        run.warnings += reply.warnings
+        run.reply = contract.envelope(reply.data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a worker has to know for a run."""
+
+    site: Site
+    point: Point
+    hook: Hook
+    settings: Mapping[str, Json]
+    now: str | None
+
+    def messages(self, worker: Worker, document: Json) -> list[dict[str, Any]]:
+        """The messages that *worker* has not had yet, and the run."""
+        messages = []
+        if self.site.message["key"] not in worker.loaded:
+            messages.append(self.site.message)
+        if self.hook.digest not in worker.loaded:
+            messages.append(load_message(self.hook))
+        worker.loaded.update((self.site.message["key"], self.hook.digest))
+        run = {"t": "run", "key": self.hook.digest, "document": document, "settings": self.settings, "now": self.now}
+        return [*messages, run]
+
+
+def load_message(hook: Hook) -> dict[str, Any]:
+    """
+    Return the message that has a worker compile *hook*.
+    """
+    return {
+        "t": "load",
+        "key": hook.digest,
+        "kind": hook.kind,
+        "name": hook.name,
+        "file": hook.file,
+        "source": hook.source,
+        "libs": dict(hook.libs),
+    }
+
+
+def limit(site: Site, point: Point, asked_s: float | None) -> float:
+    """
+    Return the seconds from the request's headers until the hook is stopped.
+    """
+    if point.is_fixed:
+        return RECORD_KILL_S
+    settings = site.settings.points.get(point.name)
+    own = settings.timeout_s if settings and settings.timeout_s else point.timeout_s
+    return min(own, asked_s) if asked_s is not None else own
+
+
+def run_id() -> str:
+    """
+    Return 20 hexadecimal characters that sort by time: 48 bits of milliseconds, 32 random ones.
+    """
+    return f"{time.time_ns() // 1_000_000:012x}{_RANDOM.getrandbits(32):08x}"
+
+
+_RANDOM = random.SystemRandom()
+
+
+def _linkedid(raw: Mapping[str, Json]) -> str:
+    call = raw.get("call_full")
+    channel = call.get("channel") if isinstance(call, dict) else None
+    found = channel.get("id") if isinstance(channel, dict) else None
+    return found[:64] if isinstance(found, str) else ""
+
+
+def _fall_back(run: Run, site: Site, request: contract.Request, failure: Failure) -> None:
+    settings = site.settings.points.get(request.point.name)
+    run.outcome, run.reason = "fallback", failure.code
+    if settings and settings.on_error is not None:
+        run.reply = contract.envelope(settings.on_error)
+        failure = Failure(
+            failure.code, failure.message, failure.remedy, "The connector got on_error.", failure.file, failure.line
+        )
+    else:
+        run.reply = contract.envelope(contract.unchanged(request))
+    run.error = failure
+
+
+def _load_failure(point: Point, problems: tuple[Problem, ...]) -> Failure:
+    first, more = problems[0], len(problems) - 1
+    message = first.message + (f" (and {more} more)" if more else "")
+    return Failure("load", message, first.remedy, point.kept, first.file, first.line)
+
+
+def _busy_message(pool: Pool, timeout_s: float) -> str:
+    if not pool.is_up:
+        return "the sandbox is being restarted."
+    return f"no worker became free within {timeout_s:g} s; {pool.waiting} runs wait."
+
+
+def _ended_failure(order: _Order, ended: RunEnded, timeout_s: float) -> Failure:
+    name, kept, file = order.point.name, order.point.kept, order.hook.file
+    if ended.end is End.TIMEOUT:
+        where = "fixed by the connector" if order.point.is_fixed else f"[points.{name}] timeout_s"
+        message = f"stopped at its limit of {timeout_s:g} s ({where})."
+        return Failure("timeout", message, "Look for a loop that never ends.", kept, file)
+    if ended.end is End.VIOLATION:
+        message = f"its worker did what no hook may do ({ended.detail})."
+        return Failure("violation", message, "Read the hook with suspicion.", kept, file)
+    message = f"its worker died ({ended.detail})."
+    return Failure("crash", message, "Very deep nesting or a huge regular expression can do that.", kept, file)
+
+
+def _answer_failure(order: _Order, error: Mapping[str, Any]) -> Failure:
+    if error["code"] == "contract":
+        message = f"reply {error['path'] or '/'}: {error['message']}"
+        return Failure("contract", message, error["remedy"], order.point.kept, order.hook.file)
+    return Failure(error["code"], error["message"], error["remedy"], order.point.kept, error["file"], error["line"])
+
+
+def _account(run: Run) -> None:
+    metrics.RUNS.labels(run.site, run.point, run.outcome, run.reason).inc()
+    for phase, milliseconds in run.times_ms.items():
+        metrics.RUN_SECONDS.labels(phase).observe(milliseconds / 1000)
+    if run.warnings:
+        metrics.WARNINGS.labels(run.site, run.point).inc(len(run.warnings))
+    facts: dict[str, Any] = {
+        "run": run.run_id,
+        "site": run.site,
+        "point": run.point,
+        "outcome": run.outcome,
+        "ms": round(run.times_ms["total"], 2),
+    }
+    if run.linkedid:
+        facts["call"] = run.linkedid
+    if run.reason:
+        facts["reason"] = run.reason
+    if run.error:
+        facts["error"] = mask(str(run.error))
+    if run.warnings:
+        facts["warnings"] = [mask(str(warning)) for warning in run.warnings]
+    if run.printed:
+        facts["print"] = mask(run.printed)
+    (log.warning if run.outcome == "fallback" else log.info)("run", **facts)

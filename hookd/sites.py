@@ -1,0 +1,254 @@
+"""
+Sites: one directory a customer, each with its hooks, settings, tokens and zone; nothing crosses a site.
+
+The default site is the directory of `hookd.toml`; the others are the directories below `sites/`. All of them are looked
+at twice a second: a new one serves within a second, one that was taken away is gone, a changed `site.toml` counts, and
+a broken one leaves the last good settings in force, and says so.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+from zoneinfo import TZPATH
+
+import structlog
+
+from hookd import contract
+from hookd.errors import SettingsError
+from hookd.hooks import HookFiles
+from hookd.points import POINTS
+from hookd.settings import (
+    DEFAULT_SITE,
+    SITE_NAME,
+    PointSettings,
+    Settings,
+    SiteSettings,
+    load,
+    load_site,
+    nearest,
+    site_directories,
+)
+
+POLL_S = 0.5
+
+SiteCheck = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+log = structlog.get_logger("hookd.sites")
+
+
+@dataclass(slots=True, eq=False)
+class Site:
+    """
+    One customer.
+
+    Attributes:
+        directory: Where its `site.toml`, `hooks/` and `secrets/` are.
+        message: What its workers are told of it; "key" changes with the settings.
+        stamp: Tells versions of its settings files apart.
+    """
+
+    name: str
+    directory: Path
+    settings: SiteSettings
+    hooks: HookFiles
+    message: dict[str, Any] = field(default_factory=dict)
+    stamp: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.message = site_message(self.settings)
+
+
+class Sites:
+    """
+    All sites of an installation, by name.
+
+    Args:
+        check: Has a worker of the named site compile a hook.
+        only: The one site whose hooks are loaded; None is all.
+        keeps: Whether accepted sources are kept in the state directory.
+    """
+
+    def __init__(self, settings: Settings, check: SiteCheck, *, only: str | None = None, keeps: bool = True) -> None:
+        self._settings = settings
+        self._check = check
+        self._only = only
+        self._state = settings.state if keeps else None
+        self._sites: dict[str, Site] = {}
+        self._unusable: dict[str, str] = {}
+        self._refused: dict[str, tuple[int, ...]] = {}  # stamps of settings that were found wrong
+
+    def get(self, name: str) -> Site | None:
+        """Return the site *name*, if there is one."""
+        return self._sites.get(name)
+
+    def all(self) -> list[Site]:
+        """Return every site, the default one first."""
+        return list(self._sites.values())
+
+    @property
+    def unusable(self) -> dict[str, str]:
+        """Sites whose settings are wrong now, and what is wrong; some of them serve with the last good ones."""
+        return dict(self._unusable)
+
+    async def start(self) -> None:
+        """
+        Load the default site and the others.
+
+        Raises:
+            SettingsError: The default site's settings are wrong; other sites only log it.
+        """
+        check_points(self._settings.site, str(self._settings.source or "defaults"))
+        default = self._settings
+        site = self._add(DEFAULT_SITE, default.base, default.site, default.hooks)
+        site.stamp = _stamp(default.site.files)
+        await self.refresh()
+
+    async def follow(self) -> None:
+        """
+        Keep up with the files until cancelled.
+        """
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                await self.refresh()
+            except Exception:
+                log.exception("sites_refresh_failed")  # the next look may succeed; the sites stay as they are
+
+    async def refresh(self) -> None:
+        """
+        Look at every directory once.
+        """
+        found = await asyncio.to_thread(site_directories, self._settings.sites)
+        for name in [name for name in self._sites if name != DEFAULT_SITE and name not in found]:
+            del self._sites[name]
+            log.info("site_removed", site=name)
+        for name in [name for name in self._unusable if name != DEFAULT_SITE and name not in found]:
+            del self._unusable[name]
+            del self._refused[name]
+        for name, directory in {DEFAULT_SITE: self._settings.base, **found}.items():
+            await self._refresh_settings(name, directory)
+        for site in self.all():
+            if self._only in (None, site.name):
+                await site.hooks.refresh()
+
+    async def _refresh_settings(self, name: str, directory: Path) -> None:
+        site = self._sites.get(name)
+        files = site.settings.files if site else (directory / SITE_NAME,)
+        stamp = await asyncio.to_thread(_stamp, files)
+        if stamp == (site.stamp if site else self._refused.get(name)):
+            return
+        try:
+            settings = await asyncio.to_thread(self._load, name, directory)
+            check_points(settings, str(settings.files[0]))
+        except SettingsError as error:
+            self._note_unusable(name, str(error), site)
+            self._refused[name] = stamp
+            if site:
+                site.stamp = stamp
+            return
+        self._refused.pop(name, None)
+        self._unusable.pop(name, None)
+        if site is None:
+            site = self._add(name, directory, settings, directory / "hooks")
+            if not settings.tokens and not self._settings.is_loopback:
+                log.warning("site_without_tokens", site=name, remedy=f"set tokens in {directory / SITE_NAME}")
+        else:
+            site.settings, site.message = settings, site_message(settings)
+            log.info("site_settings_loaded", site=name)
+        site.stamp = _stamp(settings.files)
+
+    def _load(self, name: str, directory: Path) -> SiteSettings:
+        if name == DEFAULT_SITE:
+            return load(self._settings.source, self._settings.base).site
+        return load_site(directory, self._settings.site.points)
+
+    def _note_unusable(self, name: str, fault: str, site: Site | None) -> None:
+        if self._unusable.get(name) != fault:
+            keeps = "the settings before this edit stay in force" if site else "the site does not serve"
+            log.error("site_settings_broken", site=name, problems=fault.splitlines(), keeps=keeps)
+        self._unusable[name] = fault
+
+    def _add(self, name: str, directory: Path, settings: SiteSettings, hooks: Path) -> Site:
+        async def check(message: dict[str, Any]) -> dict[str, Any]:
+            return await self._check(name, message)
+
+        site = Site(name, directory, settings, HookFiles(name, hooks, self._state, check))
+        self._sites[name] = site
+        log.info("site_added", site=name, directory=str(directory))
+        return site
+
+
+def check_points(settings: SiteSettings, where: str) -> None:
+    """
+    Check the `[points.…]` tables against the points themselves.
+
+    Raises:
+        SettingsError: One line for every fault: an unknown point, a limit where it is fixed, an on_error that is no
+            valid reply.
+    """
+    faults = []
+    for name, chosen in settings.points.items():
+        key = f"{where}: [points.{name}]"
+        point = POINTS.get(name)
+        if point is None:
+            faults.append(f"{key}: there is no such point{nearest(name, POINTS)} Points: {', '.join(POINTS)}.")
+            continue
+        faults += [f"{key} {fault}" for fault in _point_faults(name, chosen)]
+    if faults:
+        raise SettingsError("\n".join(faults))
+
+
+def site_message(settings: SiteSettings) -> dict[str, Any]:
+    """
+    Return what a worker is told of its site.
+    """
+    message = {
+        "t": "site",
+        "zone": settings.time_zone,
+        "posix_zone": posix_zone(settings.time_zone),
+        "region": settings.region,
+        "area_code": settings.area_code,
+        "hours": dict(settings.hours),
+        "holidays": list(settings.holidays),
+    }
+    return message | {"key": "site:" + hashlib.sha256(json.dumps(message).encode()).hexdigest()}
+
+
+def posix_zone(name: str) -> str:
+    """
+    Return the rule of the zone *name* as POSIX writes it ("MSK-3"), from the last line of its tz file.
+
+    The C library then needs no file for it; a zone without such a rule counts as UTC for naive local times.
+    """
+    roots: list[Traversable] = [Path(directory) for directory in TZPATH]
+    for root in (*roots, resources.files("tzdata") / "zoneinfo"):
+        with contextlib.suppress(OSError):
+            data = root.joinpath(name).read_bytes()
+            return data.rstrip(b"\n").rpartition(b"\n")[2].decode("ascii") or "UTC0"
+    return "UTC0"
+
+
+def _point_faults(name: str, chosen: PointSettings) -> list[str]:
+    point = POINTS[name]
+    faults = []
+    if point.is_fixed and chosen.timeout_s is not None:
+        faults.append(f"timeout_s: it is fixed at {point.timeout_s:g} s by the connector; remove the key")
+    if chosen.on_error is not None:
+        faults += [f"on_error: {violation}" for violation in contract.check_constant(point, chosen.on_error)]
+    return faults
+
+
+def _stamp(files: Iterable[Path]) -> tuple[int, ...]:
+    facts: list[int] = []
+    for file in files:
+        with contextlib.suppress(OSError):
+            found = file.stat()
+            facts += [found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino]
+    return tuple(facts)

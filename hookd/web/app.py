@@ -1,0 +1,133 @@
+"""
+What people and monitoring look at: one Flask app behind the connector's lane.
+"""
+
+import shlex
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY as OWN_REGISTRY
+from prometheus_client.multiprocess import MultiProcessCollector
+from werkzeug.exceptions import HTTPException
+
+from hookd import __version__, documents, metrics, samples
+from hookd.errors import SenderError
+from hookd.points import POINTS
+from hookd.service import Service
+from hookd.settings import nearest
+from hookd.web.auth import Caller, MissingTokenError, allow, is_trusted
+
+
+def create_app(service: Service, *, is_multiprocess: bool) -> Flask:
+    """
+    Return the app for *service*.
+
+    Args:
+        is_multiprocess: Whether /metrics adds up the files of all HTTP processes.
+    """
+    app = Flask("hookd.web")
+    tokens = service.settings.operator_tokens
+
+    @app.get("/")
+    def index() -> Any:
+        """List the points, with a request for each that works as it stands."""
+        allow(_caller(), (*tokens, *service.settings.site.tokens), "the list of points")
+        listed = [
+            f"{point.name}: {point.summary}\n  {_curl(point.name, request.host_url)}\n" for point in POINTS.values()
+        ]
+        text = "\n".join((f"hookd {__version__}: {len(POINTS)} points; add ?explain=1 to see the whole run\n", *listed))
+        return Response(text, content_type="text/plain; charset=utf-8")
+
+    @app.get("/healthz")
+    def healthz() -> Any:
+        """This process answers; whoever asks learns nothing else."""
+        return jsonify(state="ok")
+
+    @app.get("/readyz")
+    def readyz() -> Any:
+        """Whether hooks run, and everything that keeps one from it, as far as the caller may know."""
+        reasons = not_ready(service)
+        document: dict[str, Any] = {"state": "not_ready" if reasons else "ready"}
+        if is_trusted(_caller(), tokens):
+            document |= {"reasons": reasons, **details(service)}
+        return jsonify(document), 503 if reasons else 200
+
+    @app.get("/metrics")
+    def show_metrics() -> Response:
+        """Figures for Prometheus, of all HTTP processes together."""
+        allow(_caller(), tokens, "metrics")
+        metrics.WAITING.set(service.pool.waiting)
+        registry = OWN_REGISTRY
+        if is_multiprocess:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client has no types here
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    @app.errorhandler(SenderError)
+    def refuse(error: SenderError) -> Any:
+        metrics.REFUSED.labels(error.code).inc()
+        headers = {"WWW-Authenticate": 'Bearer realm="hookd"'} if isinstance(error, MissingTokenError) else {}
+        return _error(error.code, str(error)), error.status, headers
+
+    @app.errorhandler(HTTPException)
+    def not_here(error: HTTPException) -> Any:
+        """Everything else, by far the most often a misspelt point."""
+        name = request.path.rpartition("/")[2].removesuffix(".php")
+        known = f"GET /, /healthz, /readyz, /metrics; POST /<point>: {', '.join(POINTS)}"
+        asked = f"{request.method} {request.path[:200]}"
+        message = f"{asked}: {error.name.lower()}{nearest(name, POINTS)} There are: {known}."
+        return _error("unknown_point" if error.code == 404 else "http", message), error.code or 500
+
+    return app
+
+
+def not_ready(service: Service) -> list[str]:
+    """
+    Return what stops every hook at this moment.
+    """
+    reasons = []
+    if service.runner.is_stopping:
+        reasons.append("hookd is stopping")
+    elif not service.is_ready:
+        reasons.append("hookd is starting")
+    elif not service.pool.is_up:
+        reasons.append("the sandbox is being restarted")
+    return reasons
+
+
+def details(service: Service) -> dict[str, Any]:
+    """
+    Return what an operator wants to know beside readiness: workers, sites, and what is broken in them.
+    """
+    return {
+        "hookd": __version__,
+        "workers": {str(state): number for state, number in service.pool.states().items()},
+        "waiting": service.pool.waiting,
+        "sites": {
+            site.name: {
+                "hooks": {name: hook.digest[:12] for name, hook in site.hooks.snapshot.hooks.items()},
+                "broken": {
+                    name: [str(problem) for problem in problems]
+                    for name, problems in site.hooks.snapshot.broken.items()
+                },
+                "problems": [str(problem) for problem in site.hooks.snapshot.problems],
+            }
+            for site in service.sites.all()
+        },
+        "unusable_sites": service.sites.unusable,
+    }
+
+
+def _caller() -> Caller:
+    headers = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in request.headers}
+    return Caller(request.remote_addr or "", headers)
+
+
+def _curl(point: str, base: str) -> str:
+    body = documents.dump(samples.sample(POINTS[point], "minimal")).decode()
+    return f"curl -d {shlex.quote(body)} {base}{point}"
+
+
+def _error(code: str, message: str) -> Response:
+    return jsonify(state="error", error={"code": code, "message": message})

@@ -1,0 +1,323 @@
+"""
+The connector's routes: a small ASGI lane in front of the Flask app.
+
+    POST /<point>, /<point>.php, /<anything>/actions/<point>.php, the same below /sites/<site>/
+
+Every request that can be answered with a valid reply is: 200, whatever the hook did. What is the sender's mistake is
+told with a status, a code and a message. All else goes on to the app behind.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from hookd import documents, metrics
+from hookd.errors import ContractError, HookdError, SenderError, UnknownPointError, Violation
+from hookd.points import ALIASES, POINTS, RECORD_POINT, Point
+from hookd.runner import Run
+from hookd.service import Service
+from hookd.settings import DEFAULT_SITE, nearest
+from hookd.sites import Site
+from hookd.web.auth import Caller, MissingTokenError, allow, is_trusted
+
+MAX_BODY_BYTES = 1024 * 1024
+BODY_S = 5.0  # from the headers until the body is complete
+DRAINED_BYTES = 64 * 1024 * 1024  # of a body that is too long: read on, so that the sender comes to read the answer
+ERROR_HEADER_CHARACTERS = 200
+MIN_LIMIT_MS, MAX_LIMIT_MS = 1, 60_000
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_JSON = (b"content-type", b"application/json")
+
+log = structlog.get_logger("hookd.web")
+
+
+class TooLargeError(SenderError):
+    """The body is longer than any request of a connector."""
+
+    code = "too_large"
+    status = 413
+
+
+class SlowBodyError(SenderError):
+    """The body did not come in time."""
+
+    code = "slow_body"
+    status = 408
+
+
+class MethodError(SenderError):
+    """A point is asked with POST."""
+
+    code = "method"
+    status = 405
+
+
+class _GoneError(Exception):
+    """The sender hung up before its body was there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path asks for: a point of a site, by their names as given."""
+
+    site: str
+    point: str
+
+
+class Connector:
+    """
+    The ASGI application of one process: the points of *service*, and *behind* for every other path.
+    """
+
+    def __init__(self, service: Service, behind: App) -> None:
+        self._service = service
+        self._behind = behind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            started = time.monotonic()
+            target = _TARGETS.get(scope["path"]) or find_target(scope["path"])
+            if target is None:
+                await self._behind(scope, receive, send)
+            else:
+                await self._serve(scope, receive, send, target, started)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._service.start()
+        except HookdError as error:
+            log.error("start_failed", error=str(error))
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._service.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, target: Target, started: float) -> None:
+        client = scope.get("client")
+        caller = Caller(client[0] if client else "", dict(scope["headers"]))
+        try:
+            run = await self._answer(scope, receive, target, caller, started)
+        except SenderError as error:
+            metrics.REFUSED.labels(error.code).inc()
+            log.info("refused", path=scope["path"][:200], code=error.code, client=caller.host, error=str(error)[:500])
+            await _send(send, error.status, documents.dump(error_document(error)), _error_headers(error))
+            return
+        except _GoneError:
+            metrics.REFUSED.labels("gone").inc()
+            return
+        site = self._service.sites.get(run.site)
+        is_told = is_trusted(caller, site.settings.tokens if site else ())
+        if is_told and b"explain=1" in scope["query_string"].split(b"&"):
+            await _send(send, 200, documents.dump(explained(run)), _run_headers(run, is_told=True))
+        else:
+            await _send(send, 200, documents.dump(run.reply), _run_headers(run, is_told=is_told))
+
+    async def _answer(self, scope: Scope, receive: Receive, target: Target, caller: Caller, started: float) -> Run:
+        site, point = self._find(target, caller)
+        if scope["method"] != "POST":
+            host = caller.headers.get(b"host", b"127.0.0.1:8080").decode("latin-1")
+            shown = f"curl -d '{{…}}' http://{host}{scope['path']}"
+            raise MethodError(f"{scope['method']}: the points are asked with POST: {shown}")
+        body = await read_body(receive, caller.headers, started)
+        document = documents.parse(body)
+        limit_s, odd = _asked_limit(caller.headers.get(b"hookd-deadline-ms"), point)
+        run = await self._service.runner.run(site, point, document, started=started, limit_s=limit_s, odd=odd)
+        return run
+
+    def _find(self, target: Target, caller: Caller) -> tuple[Site, Point]:
+        site = self._service.sites.get(target.site)
+        point = POINTS.get(ALIASES.get(target.point, target.point))
+        if site is None:
+            # Whether a site exists is told only to whom it may concern.
+            if not caller.is_local:
+                raise MissingTokenError(f"site {target.site}: send a token: Authorization: Bearer TOKEN")
+            raise UnknownPointError(f"there is no site {target.site!r}")
+        allow(caller, site.settings.tokens, f"site {site.name}")
+        if point is None:
+            message = (
+                f"there is no point {target.point[:80]!r}{nearest(target.point, POINTS)} Points: {', '.join(POINTS)}"
+            )
+            raise UnknownPointError(message)
+        return site, point
+
+
+def find_target(path: str) -> Target | None:
+    """
+    Return what *path* asks for; None where it is no path of the connector's.
+    """
+    site = DEFAULT_SITE
+    if path.startswith("/sites/"):
+        site, slash, path = path.removeprefix("/sites/").partition("/")
+        path = slash + path
+    prefix, _, name = path.rpartition("/")
+    name = name.removesuffix(".php")
+    is_known = name in POINTS or name in ALIASES
+    if prefix.endswith("/actions") or (site != DEFAULT_SITE and not prefix):
+        return Target(site, name)
+    return Target(site, name) if is_known and not prefix else None
+
+
+_TARGETS = {
+    path: Target(DEFAULT_SITE, point)
+    for point in POINTS
+    for path in (f"/{point}", f"/{point}.php", f"/actions/{point}.php")
+}
+
+
+async def read_body(receive: Receive, headers: Any, started: float) -> bytes:
+    """
+    Return the request's body.
+
+    Raises:
+        TooLargeError: It is longer than MAX_BODY_BYTES.
+        SlowBodyError: It was not complete BODY_S after *started*.
+        _GoneError: The sender hung up.
+    """
+    announced = headers.get(b"content-length", b"0")
+    try:
+        async with asyncio.timeout_at(started + BODY_S):
+            if int(announced) > MAX_BODY_BYTES:
+                await _drain(receive, headers)
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body"):
+                body: bytes = message.get("body", b"")
+            else:
+                body = await _join(receive, message, headers)
+            if len(body) > MAX_BODY_BYTES:
+                raise TooLargeError(_TOO_LARGE)
+            return body
+    except TimeoutError as error:
+        message_text = f"the body was not complete {BODY_S:g} s after its headers"
+        raise SlowBodyError(message_text) from error
+
+
+_TOO_LARGE = f"the body is longer than {MAX_BODY_BYTES} bytes; a connector's requests have 1 to 20 KB"
+
+
+async def _join(receive: Receive, message: Message, headers: Any) -> bytes:
+    parts, size = [], 0
+    while message["type"] == "http.request":
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            await _drain(receive, headers)
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
+    raise _GoneError
+
+
+async def _drain(receive: Receive, headers: Any) -> None:
+    """Read the rest of a body that is too long, within reason, and refuse it."""
+    size = 0
+    if headers.get(b"expect", b"").lower() != b"100-continue":  # who waits for our word is told at once
+        while size < DRAINED_BYTES:
+            message = await receive()
+            size += len(message.get("body", b""))
+            if message["type"] != "http.request" or not message.get("more_body"):
+                break
+    raise TooLargeError(_TOO_LARGE)
+
+
+def error_document(error: SenderError) -> documents.Json:
+    """
+    Return the reply that tells the sender of its mistake.
+    """
+    found: dict[str, documents.Json] = {"code": error.code, "message": str(error)}
+    if isinstance(error, ContractError):
+        found["message"] = f"{error.point}: no valid reply can be built from this request"
+        found["violations"] = [_violation(violation) for violation in error.violations]
+    return {"state": "error", "error": found}
+
+
+def explained(run: Run) -> documents.Json:
+    """
+    Return the whole of *run* as a document: what `?explain=1` and `hookd run --format json` show.
+    """
+    error = run.error and {
+        "code": run.error.code,
+        "file": run.error.file,
+        "line": run.error.line,
+        "message": run.error.message,
+        "remedy": run.error.remedy,
+        "text": str(run.error),
+    }
+    return {
+        "run_id": run.run_id,
+        "site": run.site,
+        "point": run.point,
+        "outcome": run.outcome,
+        "reason": run.reason or None,
+        "reply": run.reply,
+        "error": error,
+        "warnings": [_violation(violation) for violation in run.warnings],
+        "print": run.printed,
+        "times_ms": {phase: round(milliseconds, 3) for phase, milliseconds in run.times_ms.items()},
+        "digest": run.digest or None,
+    }
+
+
+def _violation(violation: Violation) -> dict[str, str]:
+    return {"path": violation.path, "message": violation.message}
+
+
+def _asked_limit(value: bytes | None, point: Point) -> tuple[float | None, tuple[Violation, ...]]:
+    if value is None:
+        return None, ()
+    if point.name == RECORD_POINT:
+        return None, (Violation("", "Hookd-Deadline-Ms is ignored here: this point's limit is fixed"),)
+    if value.isdigit() and MIN_LIMIT_MS <= int(value[:6]) <= MAX_LIMIT_MS and len(value) < 6:
+        return int(value) / 1000, ()
+    shown = value[:20].decode("latin-1")
+    return None, (
+        Violation("", f"Hookd-Deadline-Ms {shown!r} is ignored: 1 to {MAX_LIMIT_MS} milliseconds are expected"),
+    )
+
+
+def _run_headers(run: Run, *, is_told: bool) -> list[tuple[bytes, bytes]]:
+    times = ", ".join(f"{phase};dur={milliseconds:.2f}" for phase, milliseconds in run.times_ms.items())
+    headers = [
+        _JSON,
+        (b"hookd-run-id", run.run_id.encode()),
+        (b"hookd-outcome", run.outcome.encode()),
+        (b"server-timing", times.encode()),
+    ]
+    if run.reason:
+        headers.append((b"hookd-reason", run.reason.encode()))
+    if run.error and is_told:
+        text = str(run.error)[:ERROR_HEADER_CHARACTERS].encode("ascii", "replace")
+        headers.append((b"hookd-error", bytes(byte if byte >= 32 else 63 for byte in text)))
+    return headers
+
+
+def _error_headers(error: SenderError) -> list[tuple[bytes, bytes]]:
+    headers = [_JSON]
+    if isinstance(error, MethodError):
+        headers.append((b"allow", b"POST"))
+    if isinstance(error, MissingTokenError):
+        headers.append((b"www-authenticate", b'Bearer realm="hookd"'))
+    if isinstance(error, TooLargeError | SlowBodyError):
+        headers.append((b"connection", b"close"))
+    return headers
+
+
+async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

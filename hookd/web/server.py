@@ -1,0 +1,90 @@
+"""
+How gunicorn runs hookd: the settings that `gunicorn.conf.py` hands over.
+
+This module is imported before anything that counts: Prometheus's directory has to be in the environment when
+`hookd.metrics` is imported, which `hookd.web.asgi` does.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hookd.errors import HookdError
+from hookd.sandbox import jail
+from hookd.settings import Settings, find_config, load
+
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+METRICS_ROOT = "/dev/shm"  # memory: a full disk would kill whoever writes a figure
+STOP_S = 15  # the longest run (10 s), and some
+SILENT_S = 60  # an event loop that stood still this long is replaced
+KEEPALIVE_S = 75  # longer than the 60 s after which proxies drop an idle connection
+BACKLOG = 2048
+
+
+def load_settings() -> Settings:
+    """
+    Return the settings that this process was started with.
+
+    Raises:
+        SettingsError: They are wrong, or there are none.
+    """
+    working = Path.cwd()
+    return load(find_config(None, os.environ, working), working)
+
+
+def gunicorn_settings() -> dict[str, Any]:
+    """
+    Return the names and values of a gunicorn configuration file.
+
+    Raises:
+        SystemExit: The settings are wrong; it carries what is to be printed.
+    """
+    try:
+        settings = load_settings()
+    except HookdError as error:
+        raise SystemExit(f"hookd: {error}") from error
+    os.environ[METRICS_VARIABLE] = _metrics_directory()
+    return {
+        "bind": settings.bind,
+        "workers": settings.processes,
+        "worker_class": "hookd.web.asgi.HttpProcess",
+        "wsgi_app": "hookd.web.asgi:create()",
+        "preload_app": True,  # a wrong setting ends the start with one message, and the processes share memory
+        "graceful_timeout": STOP_S,
+        "timeout": SILENT_S,
+        "keepalive": KEEPALIVE_S,
+        "backlog": BACKLOG,
+        "proc_name": "hookd",
+        "control_socket_disable": True,
+        "errorlog": "-",
+        "loglevel": "warning",
+        "on_starting": _on_starting,
+        "post_fork": _post_fork,
+        "child_exit": _child_exit,
+        "on_exit": _on_exit,
+    }
+
+
+def _metrics_directory() -> str:
+    root = METRICS_ROOT if os.access(METRICS_ROOT, os.W_OK) else None
+    return tempfile.mkdtemp(prefix="hookd-metrics-", dir=root)
+
+
+def _on_starting(arbiter: Any) -> None:
+    jail.not_dumpable()
+
+
+def _post_fork(arbiter: Any, process: Any) -> None:
+    jail.not_dumpable()
+
+
+def _child_exit(arbiter: Any, process: Any) -> None:
+    from prometheus_client.multiprocess import mark_process_dead  # only now is its directory known
+
+    mark_process_dead(process.pid)  # type: ignore[no-untyped-call]
+
+
+def _on_exit(arbiter: Any) -> None:
+    shutil.rmtree(os.environ[METRICS_VARIABLE], ignore_errors=True)

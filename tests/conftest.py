@@ -1,0 +1,189 @@
+"""
+What tests share: a real hookd on a free port of the loopback, with the hooks that a test writes.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+START_S = 30.0
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass
+class Server:
+    """
+    A running hookd and the directory it serves.
+    """
+
+    directory: Path
+    port: int
+    process: subprocess.Popen[bytes]
+    log_path: Path
+    session: requests.Session = field(default_factory=requests.Session)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def write(self, name: str, text: str, *, site: str = "") -> Path:
+        """Write a file below the hooks directory, by way of a rename as editors do."""
+        path = (self.directory / "sites" / site if site else self.directory) / "hooks" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".saving")
+        temporary.write_text(text)
+        temporary.replace(path)
+        return path
+
+    def post(self, path: str, document: Any = None, **options: Any) -> requests.Response:
+        options.setdefault("timeout", 30)
+        if document is not None:
+            options["data"] = json.dumps(document).encode()
+        return self.session.post(f"{self.url}/{path}", **options)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.session.get(f"{self.url}/{path}", timeout=30, **options)
+
+    def explain(self, point: str, document: Any, **options: Any) -> dict[str, Any]:
+        """Return the whole run of *point* on *document*."""
+        reply = self.post(f"{point}?explain=1", document, **options)
+        assert reply.status_code == 200, reply.text
+        run: dict[str, Any] = reply.json()
+        return run
+
+    def wait(self, is_so: Callable[[], bool], what: str, seconds: float = 15.0) -> None:
+        """Wait until *is_so*, which the server's own files, polls or processes bring about."""
+        end = time.monotonic() + seconds
+        while not is_so():
+            assert time.monotonic() < end, f"{what} did not come about within {seconds} s; log:\n{self.log()}"
+            time.sleep(0.05)
+
+    def ready(self, point: str, digest_of: str | None = None, *, site: str = "default") -> None:
+        """Wait until every HTTP process has *point*'s hook as the file is now (or `digest_of` is broken)."""
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """Return the log lines about *event*."""
+        found = [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
+        return [line for line in found if line["event"] == event]
+
+    def descendants(self) -> list[int]:
+        """Return the process ids of everything that descends from the server, itself first."""
+        return [self.process.pid, *_children(self.process.pid)]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.session.close()
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        direct = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return direct + [below for child in direct for below in _children(child)]
+    return []
+
+
+def is_alive(pid: int) -> bool:
+    """Whether *pid* is a process that runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        return int(opened.getsockname()[1])
+
+
+def start(
+    directory: Path, *, config: str = "", processes: int = 1, environment: dict[str, str] | None = None
+) -> Server:
+    """
+    Start hookd on *directory*, whose hookd.toml is made from *config*, and wait until it is ready.
+    """
+    port = free_port()
+    head = f'bind = "127.0.0.1:{port}"\nprocesses = {processes}\nlog_format = "json"\n'
+    (directory / "hookd.toml").write_text(head + config)
+    (directory / "hooks").mkdir(exist_ok=True)
+    log_path = directory / "log"
+    command = [sys.executable, "-m", "hookd", "serve", "--config", str(directory / "hookd.toml")]
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=directory, stdout=log, stderr=log, env={**os.environ, **(environment or {})}
+        )
+    server = Server(directory, port, process, log_path)
+    end = time.monotonic() + START_S
+    while True:
+        with contextlib.suppress(requests.ConnectionError):
+            if server.get("readyz").status_code == 200:
+                return server
+        if process.poll() is not None or time.monotonic() > end:
+            server.stop(signal.SIGKILL)
+            raise AssertionError(f"hookd did not start:\n{server.log()}")
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """
+    Start servers that a test configures itself; they are stopped at its end, and nothing may be left of them.
+    """
+    servers: list[Server] = []
+
+    def serve_one(hooks: dict[str, str] | None = None, **options: Any) -> Server:
+        directory = tmp_path / f"server-{len(servers)}"
+        for name, text in (hooks or {}).items():
+            path = directory / name if name.startswith("sites/") else directory / "hooks" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        directory.mkdir(exist_ok=True)
+        servers.append(start(directory, **options))
+        return servers[-1]
+
+    yield serve_one
+    for server in servers:
+        _end(server)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """
+    One server for the tests of a module, which write the hooks they need.
+    """
+    started = start(tmp_path_factory.mktemp("server"))
+    yield started
+    _end(started)
+
+
+def _end(server: Server) -> None:
+    pids = server.descendants()
+    server.stop()
+    end = time.monotonic() + 5
+    while any(map(is_alive, pids)) and time.monotonic() < end:
+        time.sleep(0.05)
+    left = [pid for pid in pids if is_alive(pid)]
+    shutil.rmtree(server.directory, ignore_errors=True)
+    assert not left, f"processes {left} outlived the server"
