@@ -30,8 +30,8 @@ import structlog
 from hookd import __version__
 from hookd.errors import LoadError, Problem
 from hookd.metrics import BROKEN, RELOADS
+from hookd.names import meant
 from hookd.points import ALIASES, POINTS
-from hookd.settings import nearest
 
 MAX_SOURCE_BYTES = 65_536  # longer sources take the compiler seconds; real hooks have 1 to 5 KB
 SETTLE_S = 0.05  # a file that changes between two looks is still being written
@@ -327,7 +327,7 @@ def settings_warnings(hook: Hook, settings: Mapping[str, Any]) -> list[Problem]:
         Problem(
             hook.file,
             line,
-            f"settings has no key {key!r}{nearest(key, settings)}.",
+            f"settings has no key {key!r}{meant(key, settings)}",
             f"Write it in hooks/{SETTINGS_FILE} under [{hook.name}], or use settings.get({key!r}).",
         )
         for key, line in hook.settings_keys
@@ -370,7 +370,7 @@ def _settings(text: str | None, old: Snapshot) -> tuple[Mapping[str, Mapping[str
         remedy = "The settings before this edit stay in force." if old.settings else "Hooks run without settings."
         return old.settings, (Problem(SETTINGS_FILE, 0, f"is no TOML: {error}.", remedy),)
     problems = [
-        Problem(SETTINGS_FILE, 0, f"[{name}] is no point{nearest(name, POINTS)}.", f"[{ALL_HOOKS}] is for all hooks.")
+        Problem(SETTINGS_FILE, 0, f"[{name}] is no point{meant(name, POINTS)}", f"[{ALL_HOOKS}] is for all hooks.")
         if isinstance(table, dict)
         else Problem(
             SETTINGS_FILE, 0, f"{name} stands outside of any table.", f"Put it under [{ALL_HOOKS}] or a point."
@@ -401,5 +401,5 @@ def _strangers(files: Iterable[str]) -> Iterable[Problem]:
         if name in ALIASES:
             yield Problem(file, 0, f"{name} is an old name.", f"Call the file and its function {ALIASES[name]}.")
         else:
-            remedy = f"A hook's file has its point's name{nearest(name, POINTS)}; shared code goes to {LIB}/."
+            remedy = f"A hook's file has its point's name{meant(name, POINTS)}; shared code goes to {LIB}/."
             yield Problem(file, 0, f"{name} is no point.", remedy)

@@ -9,6 +9,7 @@ call's linkedid) do not, so that they stay searchable.
 import logging
 import re
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -53,18 +54,14 @@ def configure(log_format: str) -> None:
     Send the log of this process to standard error: "json", "text", or "auto" for text on a terminal.
     """
     is_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0, sort_keys=False)
-        if is_text
-        else structlog.processors.JSONRenderer(serializer=_dump)
-    )
+    readable: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.format_exc_info,
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0, sort_keys=False),
+    ]
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=readable if is_text else [_json_line],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=(
             structlog.WriteLoggerFactory(file=sys.stderr)
@@ -75,5 +72,10 @@ def configure(log_format: str) -> None:
     )
 
 
-def _dump(facts: dict[str, Any], **_: Any) -> bytes:
-    return orjson.dumps(facts, default=str, option=orjson.OPT_NON_STR_KEYS)
+def _json_line(logger: Any, method: str, facts: structlog.typing.EventDict) -> bytes:
+    """The only processor of a JSON line, since there is one on every run: level, time, facts."""
+    facts["level"] = method
+    facts["time"] = datetime.now(UTC)
+    if "exc_info" in facts:
+        facts = structlog.processors.format_exc_info(logger, method, facts)
+    return orjson.dumps(facts, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)

@@ -7,6 +7,8 @@ Every way into hookd (HTTP, commands, tests of hooks) comes through `Runner.run`
 reply; the only thing it raises is what the sender has to mend, before any hook was asked.
 """
 
+import asyncio
+import itertools
 import random
 import time
 from collections.abc import Mapping
@@ -93,6 +95,7 @@ class Runner:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._numbers = itertools.count(random.SystemRandom().getrandbits(32))
         self.is_stopping = False
 
     async def run(
@@ -121,7 +124,8 @@ class Runner:
             ContractError: No valid reply can be built from the request.
         """
         request = contract.read_request(point, document)
-        run = Run(run_id(), site.name, point.name, warnings=odd + request.warnings, linkedid=_linkedid(request.raw))
+        run = Run(self._run_id(), site.name, point.name, warnings=odd + request.warnings)
+        run.linkedid = _linkedid(request.raw)
         validated = time.monotonic()
         run.times_ms["validate"] = (validated - started) * 1000
         snapshot = site.hooks.snapshot
@@ -129,14 +133,18 @@ class Runner:
         if hook is None:
             self._without_hook(run, site, request)
         else:
-            order = _Order(
-                site, point, hook, settings if settings is not None else settings_of(snapshot, point.name), now
-            )
+            chosen = settings if settings is not None else settings_of(snapshot, point.name)
+            order = _Order(site, point, hook, chosen, now)
             timeout_s = limit(site, point, limit_s)
             await self._with_hook(run, order, request, started=started, timeout_s=timeout_s, validated=validated)
         run.times_ms["total"] = (time.monotonic() - started) * 1000
-        _account(run)
+        # After the reply: whoever waits for it waits for neither log nor figures.
+        asyncio.get_running_loop().call_soon(_account, run)
         return run
+
+    def _run_id(self) -> str:
+        """48 bits of milliseconds, so that ids sort by time, and a number that each process starts at random."""
+        return f"{time.time_ns() // 1_000_000:012x}{next(self._numbers) & 0xFFFFFFFF:08x}"
 
     def _without_hook(self, run: Run, site: Site, request: contract.Request) -> None:
         problems = site.hooks.snapshot.broken.get(request.point.name)
@@ -257,16 +265,6 @@ def limit(site: Site, point: Point, asked_s: float | None) -> float:
     return min(own, asked_s) if asked_s is not None else own
 
 
-def run_id() -> str:
-    """
-    Return 20 hexadecimal characters that sort by time: 48 bits of milliseconds, 32 random ones.
-    """
-    return f"{time.time_ns() // 1_000_000:012x}{_RANDOM.getrandbits(32):08x}"
-
-
-_RANDOM = random.SystemRandom()
-
-
 def _linkedid(raw: Mapping[str, Json]) -> str:
     call = raw.get("call_full")
     channel = call.get("channel") if isinstance(call, dict) else None
@@ -320,9 +318,9 @@ def _answer_failure(order: _Order, error: Mapping[str, Any]) -> Failure:
 
 
 def _account(run: Run) -> None:
-    metrics.RUNS.labels(run.site, run.point, run.outcome, run.reason).inc()
+    metrics.runs(run.site, run.point, run.outcome, run.reason).inc()
     for phase, milliseconds in run.times_ms.items():
-        metrics.RUN_SECONDS.labels(phase).observe(milliseconds / 1000)
+        metrics.seconds(phase).observe(milliseconds / 1000)
     if run.warnings:
         metrics.WARNINGS.labels(run.site, run.point).inc(len(run.warnings))
     facts: dict[str, Any] = {

@@ -4,6 +4,7 @@ The composition root: what an installation is made of, put together and taken ap
 
 import asyncio
 import contextlib
+import gc
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -53,6 +54,9 @@ class Service:
         await self.sites.start()
         if follow:
             self._follow = asyncio.create_task(self.sites.follow())
+        # What is there now stays: without it among the garbage collector's objects, a full collection is short.
+        gc.collect()
+        gc.freeze()
         self.is_ready = True
 
     async def stop(self) -> None:

@@ -10,15 +10,15 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from hookd.errors import SettingsError
 from hookd.hours import parse_holidays, parse_hours
+from hookd.names import meant
 
 CONFIG_NAME = "hookd.toml"
 SITE_NAME = "site.toml"
@@ -324,15 +324,6 @@ def site_directories(sites: Path) -> dict[str, Path]:
     return {path.name: path for path in sorted(found) if path.name != DEFAULT_SITE}
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """
-    Return "; did you mean X?" for the nearest of *names*, else "".
-    """
-    lower = {known.lower(): known for known in names}
-    close = get_close_matches(name.lower(), lower, n=1)
-    return f"; did you mean {lower[close[0]]}?" if close else ""
-
-
 def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
@@ -352,9 +343,7 @@ def _read(where: str, table: Any, rows: tuple[Setting, ...], faults: list[str]) 
         if key == "points":
             continue
         if key not in known:
-            faults.append(
-                f"{where}: {key}: there is no such setting{nearest(key, known)} Settings: {', '.join(known)}."
-            )
+            faults.append(f"{where}: {key}: there is no such setting{meant(key, known)} Settings: {', '.join(known)}.")
             continue
         try:
             values[key] = known[key].read(value)

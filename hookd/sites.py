@@ -23,6 +23,7 @@ import structlog
 from hookd import contract
 from hookd.errors import SettingsError
 from hookd.hooks import HookFiles
+from hookd.names import meant
 from hookd.points import POINTS
 from hookd.settings import (
     DEFAULT_SITE,
@@ -32,7 +33,6 @@ from hookd.settings import (
     SiteSettings,
     load,
     load_site,
-    nearest,
     site_directories,
 )
 
@@ -198,7 +198,7 @@ def check_points(settings: SiteSettings, where: str) -> None:
         key = f"{where}: [points.{name}]"
         point = POINTS.get(name)
         if point is None:
-            faults.append(f"{key}: there is no such point{nearest(name, POINTS)} Points: {', '.join(POINTS)}.")
+            faults.append(f"{key}: there is no such point{meant(name, POINTS)} Points: {', '.join(POINTS)}.")
             continue
         faults += [f"{key} {fault}" for fault in _point_faults(name, chosen)]
     if faults:

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "hookd"
 LAYERS = (
     ("cli", "__main__"),
     ("web",),
-    ("service", "scaffold", "cases"),
+    ("service", "scaffold", "cases", "review"),
     ("runner",),
     ("sites",),
     ("hooks",),
@@ -21,8 +21,8 @@ LAYERS = (
     ("sandbox",),
     ("contract", "samples"),
     ("points",),
-    ("settings", "logs", "metrics", "documents"),
-    ("hours",),
+    ("differences", "settings", "logs", "metrics", "documents"),
+    ("hours", "names"),
     ("errors", "__init__"),
 )
 # What a locked worker has in its memory: hookd's own modules beside the standard library, RestrictedPython,

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from hookd.contract import crm
-from hookd.contract.findings import Findings, Place, in_python, kind, nearest, shown, unknown_key
+from hookd.contract.findings import Findings, Place, in_python, kind, shown, unknown_key
 from hookd.contract.schema import Keys, keys
 from hookd.contract.shapes import fitted, has_more_values, is_same, whole
 from hookd.documents import Json
+from hookd.names import nearest
 from hookd.points import CALL_KEYS, LEGACY_KEYS, POINTS, Point, Shape, Unchanged
 
 MAX_SET_VALUES = 10_000  # under one key, nested ones counted: checking them holds up the calls of others

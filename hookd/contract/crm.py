@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
-from hookd.contract.findings import Findings, Place, nearest
+from hookd.contract.findings import Findings, Place
 from hookd.contract.schema import load
 from hookd.documents import Json
+from hookd.names import nearest
 
 # The object that a point writes to. Where a point is missing, it is the call's own lead or contact.
 OBJECTS: Mapping[str, str] = MappingProxyType(

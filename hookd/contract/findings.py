@@ -5,7 +5,6 @@ jsonschema tells a machine which rule a value breaks. People are told the value,
 if it is their own hook that set it, what to write instead. They know their telephone system, not JSON Schema.
 """
 
-import difflib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
@@ -15,13 +14,13 @@ from jsonschema import ValidationError
 
 from hookd.documents import Json, pointer
 from hookd.errors import Violation
+from hookd.names import meant
 
 Side = Literal["request", "reply"]
 Place = tuple[str | int, ...]  # the parts of a JSON Pointer
 
 LIMIT = 100  # violations that are told of one document; nobody reads more
 SHOWN_CHARACTERS = 60  # of a value in a message
-COMPARED_CHARACTERS = 60  # of a name that is compared with the known ones: difflib is quadratic
 
 # What the patterns of the schemas ask for, which a pattern says to machines only.
 PATTERNS: Mapping[str, str] = MappingProxyType(
@@ -87,18 +86,7 @@ def unknown_key(name: str, known: Collection[str]) -> str:
     """
     if not known:
         return "this point has no keys. Leave it out."
-    meant = nearest(name, known)
-    hint = f"; did you mean {meant}?" if meant else "."
-    return f"this point has no such key{hint} Keys: {', '.join(sorted(known))}."
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """
-    Return the one of the *known* names that *name* was probably meant to be, whatever its case.
-    """
-    folded = {one.casefold(): one for one in known}
-    found = difflib.get_close_matches(name[:COMPARED_CHARACTERS].casefold(), folded, n=1)
-    return folded[found[0]] if found else None
+    return f"this point has no such key{meant(name, known)} Keys: {', '.join(sorted(known))}."
 
 
 def shown(value: Json) -> str:

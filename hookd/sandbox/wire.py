@@ -61,7 +61,7 @@ class Reader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes | memoryview) -> list[bytes]:
         """
         Return the bodies of the frames that *data* completes.
 
@@ -69,6 +69,8 @@ class Reader:
             FrameError: A frame announces more than MAX_FRAME_BYTES.
         """
         buffer = self._buffer
+        if not buffer and len(data) > HEADER.size and HEADER.unpack_from(data)[0] == len(data) - HEADER.size:
+            return [bytes(data[HEADER.size :])]  # nearly always: one whole frame
         buffer += data
         bodies = []
         while len(buffer) >= HEADER.size:

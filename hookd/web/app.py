@@ -13,9 +13,9 @@ from werkzeug.exceptions import HTTPException
 
 from hookd import __version__, documents, metrics, samples
 from hookd.errors import SenderError
+from hookd.names import meant
 from hookd.points import POINTS
 from hookd.service import Service
-from hookd.settings import nearest
 from hookd.web.auth import Caller, MissingTokenError, allow, is_trusted
 
 
@@ -76,7 +76,7 @@ def create_app(service: Service, *, is_multiprocess: bool) -> Flask:
         name = request.path.rpartition("/")[2].removesuffix(".php")
         known = f"GET /, /healthz, /readyz, /metrics; POST /<point>: {', '.join(POINTS)}"
         asked = f"{request.method} {request.path[:200]}"
-        message = f"{asked}: {error.name.lower()}{nearest(name, POINTS)} There are: {known}."
+        message = f"{asked}: {error.name.lower()}{meant(name, POINTS)} There are: {known}."
         return _error("unknown_point" if error.code == 404 else "http", message), error.code or 500
 
     return app

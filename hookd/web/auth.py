@@ -13,6 +13,7 @@ import hmac
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hookd.errors import RefusedError
 
@@ -88,11 +89,16 @@ def _check_browser(caller: Caller) -> None:
     if b"origin" in caller.headers:
         raise RefusedError("a web page may not ask hookd; there is no token set (Origin header)")
     host = caller.headers.get(b"host", b"").decode("latin-1")
-    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-    if host and name != "localhost" and not _is_loopback(name.strip("[]")):
+    if host and not _is_loopback_name(host):
         raise RefusedError(
             f"the Host {host[:80]!r} is no name of this machine's loopback; ask for 127.0.0.1 or set a token"
         )
+
+
+@lru_cache(256)
+def _is_loopback_name(host: str) -> bool:
+    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+    return name == "localhost" or _is_loopback(name.strip("[]"))
 
 
 def _shown(authorization: bytes) -> bytes | None:

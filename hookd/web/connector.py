@@ -17,12 +17,13 @@ import structlog
 
 from hookd import documents, metrics
 from hookd.errors import ContractError, HookdError, SenderError, UnknownPointError, Violation
+from hookd.names import meant
 from hookd.points import ALIASES, POINTS, RECORD_POINT, Point
 from hookd.runner import Run
 from hookd.service import Service
-from hookd.settings import DEFAULT_SITE, nearest
+from hookd.settings import DEFAULT_SITE
 from hookd.sites import Site
-from hookd.web.auth import Caller, MissingTokenError, allow, is_trusted
+from hookd.web.auth import Caller, MissingTokenError, allow
 
 MAX_BODY_BYTES = 1024 * 1024
 BODY_S = 5.0  # from the headers until the body is complete
@@ -120,12 +121,8 @@ class Connector:
         except _GoneError:
             metrics.REFUSED.labels("gone").inc()
             return
-        site = self._service.sites.get(run.site)
-        is_told = is_trusted(caller, site.settings.tokens if site else ())
-        if is_told and b"explain=1" in scope["query_string"].split(b"&"):
-            await _send(send, 200, documents.dump(explained(run)), _run_headers(run, is_told=True))
-        else:
-            await _send(send, 200, documents.dump(run.reply), _run_headers(run, is_told=is_told))
+        is_explained = b"explain=1" in scope["query_string"].split(b"&")
+        await _send(send, 200, documents.dump(explained(run) if is_explained else run.reply), _run_headers(run))
 
     async def _answer(self, scope: Scope, receive: Receive, target: Target, caller: Caller, started: float) -> Run:
         site, point = self._find(target, caller)
@@ -150,7 +147,7 @@ class Connector:
         allow(caller, site.settings.tokens, f"site {site.name}")
         if point is None:
             message = (
-                f"there is no point {target.point[:80]!r}{nearest(target.point, POINTS)} Points: {', '.join(POINTS)}"
+                f"there is no point {target.point[:80]!r}{meant(target.point, POINTS)} Points: {', '.join(POINTS)}"
             )
             raise UnknownPointError(message)
         return site, point
@@ -193,25 +190,17 @@ async def read_body(receive: Receive, headers: Any, started: float) -> bytes:
         async with asyncio.timeout_at(started + BODY_S):
             if int(announced) > MAX_BODY_BYTES:
                 await _drain(receive, headers)
-            message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body"):
-                body: bytes = message.get("body", b"")
-            else:
-                body = await _join(receive, message, headers)
-            if len(body) > MAX_BODY_BYTES:
-                raise TooLargeError(_TOO_LARGE)
-            return body
+            return await _join(receive, headers)
     except TimeoutError as error:
-        message_text = f"the body was not complete {BODY_S:g} s after its headers"
-        raise SlowBodyError(message_text) from error
+        raise SlowBodyError(f"the body was not complete {BODY_S:g} s after its headers") from error
 
 
 _TOO_LARGE = f"the body is longer than {MAX_BODY_BYTES} bytes; a connector's requests have 1 to 20 KB"
 
 
-async def _join(receive: Receive, message: Message, headers: Any) -> bytes:
+async def _join(receive: Receive, headers: Any) -> bytes:
     parts, size = [], 0
-    while message["type"] == "http.request":
+    while (message := await receive())["type"] == "http.request":
         part = message.get("body", b"")
         size += len(part)
         if size > MAX_BODY_BYTES:
@@ -219,7 +208,6 @@ async def _join(receive: Receive, message: Message, headers: Any) -> bytes:
         parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)
-        message = await receive()
     raise _GoneError
 
 
@@ -290,7 +278,8 @@ def _asked_limit(value: bytes | None, point: Point) -> tuple[float | None, tuple
     )
 
 
-def _run_headers(run: Run, *, is_told: bool) -> list[tuple[bytes, bytes]]:
+def _run_headers(run: Run) -> list[tuple[bytes, bytes]]:
+    # Whoever got as far as a run has shown a token or is this machine: the error's text is for them.
     times = ", ".join(f"{phase};dur={milliseconds:.2f}" for phase, milliseconds in run.times_ms.items())
     headers = [
         _JSON,
@@ -300,7 +289,7 @@ def _run_headers(run: Run, *, is_told: bool) -> list[tuple[bytes, bytes]]:
     ]
     if run.reason:
         headers.append((b"hookd-reason", run.reason.encode()))
-    if run.error and is_told:
+    if run.error:
         text = str(run.error)[:ERROR_HEADER_CHARACTERS].encode("ascii", "replace")
         headers.append((b"hookd-error", bytes(byte if byte >= 32 else 63 for byte in text)))
     return headers

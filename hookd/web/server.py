@@ -13,11 +13,11 @@ from typing import Any
 
 from hookd.errors import HookdError
 from hookd.sandbox import jail
-from hookd.settings import Settings, find_config, load
+from hookd.settings import MAX_TIMEOUT_S, Settings, find_config, load
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 METRICS_ROOT = "/dev/shm"  # memory: a full disk would kill whoever writes a figure
-STOP_S = 15  # the longest run (10 s), and some
+STOP_S = MAX_TIMEOUT_S + 5  # the longest run, and some
 SILENT_S = 60  # an event loop that stood still this long is replaced
 KEEPALIVE_S = 75  # longer than the 60 s after which proxies drop an idle connection
 BACKLOG = 2048
@@ -52,7 +52,7 @@ def gunicorn_settings() -> dict[str, Any]:
         "worker_class": "hookd.web.asgi.HttpProcess",
         "wsgi_app": "hookd.web.asgi:create()",
         "preload_app": True,  # a wrong setting ends the start with one message, and the processes share memory
-        "graceful_timeout": STOP_S,
+        "graceful_timeout": int(STOP_S),
         "timeout": SILENT_S,
         "keepalive": KEEPALIVE_S,
         "backlog": BACKLOG,

@@ -105,6 +105,7 @@ ATTRIBUTES: Mapping[type, frozenset[str]] = MappingProxyType(
             "normalize quantize remainder_near same_quantum scaleb sqrt to_eng_string to_integral to_integral_exact",
             "to_integral_value",
         ),
+        decimal.Context: _names("prec rounding"),
         decimal.DecimalTuple: _names("count digits exponent index sign"),
         re.Match: _names("end endpos expand group groupdict groups lastgroup lastindex pos re span start string"),
         re.Pattern: _names("findall finditer flags fullmatch groups match pattern search split sub subn"),
@@ -141,7 +142,16 @@ CLASS_ATTRIBUTES: Mapping[type, frozenset[str]] = MappingProxyType(
     {**{kind: ATTRIBUTES[kind] for kind in _CLASSES}, itertools.chain: _names("from_iterable")}
 )
 
+# Attributes of host objects that a hook may set: a decimal context is a run's own.
+WRITABLE_ATTRIBUTES: Mapping[type, frozenset[str]] = MappingProxyType({decimal.Context: _names("prec rounding")})
+
 # What type(x) may hand out beside exceptions and a hook's own classes: classes that make nothing but plain data.
 # Not there: `type` and metaclasses (called with three arguments they make classes past our metaclass), functions,
-# methods, and classes whose constructors are offered only behind a check (ZoneInfo, UUID).
-TYPES = frozenset({*_CLASSES, type(None), object, range, re.Match, re.Pattern, GeneratorType})
+# methods, and classes whose constructor is offered only behind a check (ZoneInfo).
+TYPES = frozenset(
+    {
+        *(*_CLASSES, type(None), object, range, re.Match, re.Pattern, GeneratorType, uuid.UUID),
+        *(ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network),
+        *(ipaddress.IPv4Interface, ipaddress.IPv6Interface),
+    }
+)

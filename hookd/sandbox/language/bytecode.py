@@ -10,7 +10,7 @@ import dis
 from collections.abc import Iterator
 from types import CodeType
 
-from hookd.sandbox.language.guards import METHODS, is_reserved
+from hookd.sandbox.language.classes import METHODS, is_reserved
 
 GUARDS = frozenset(
     [
@@ -74,8 +74,9 @@ def _faults(code: CodeType) -> Iterator[str]:
 def _bound(code: CodeType) -> Iterator[str]:
     """The names that *code* assigns or deletes, outside of local variables."""
     extended = 0
-    for place in range(0, len(code.co_code), 2):
-        opcode, argument = code.co_code[place], code.co_code[place + 1] | extended
+    instructions = code.co_code  # made anew each time that it is asked for
+    for opcode, argument in zip(instructions[::2], instructions[1::2], strict=True):
+        argument |= extended
         extended = argument << 8 if opcode == dis.EXTENDED_ARG else 0
         if opcode in _BINDING:
             yield code.co_names[argument]

@@ -18,6 +18,8 @@ from hookd.sandbox.language.transformer import Transformer
 _TOO_MUCH = (RecursionError, MemoryError, OverflowError)
 _TOO_MUCH_REMEDY = "Take it apart into several lines; long if/elif chains are shorter as a dict: ACTIONS[key]."
 
+_WARNINGS_MAX = 100  # of one file; nobody reads more
+
 # The first pattern that matches Python's own message explains it.
 _SYNTAX_HINTS = (
     (
@@ -99,7 +101,7 @@ def _module(
         lib_imports=tuple(libs),
         lib_names=tuple(transformer.lib_names),
         names=known.names,
-        warnings=tuple(sorted([*known.warnings, *_compiler_warnings(noted, file)], key=lambda each: each.line)),
+        warnings=tuple(_all_warnings([*known.warnings, *_compiler_warnings(noted, file)])),
         source=source,
     )
 
@@ -119,6 +121,10 @@ def _all_problems(problems: list[Problem], source: str, file: str) -> list[Probl
     except (ValueError, *_TOO_MUCH):
         pass
     return sorted(found, key=lambda problem: problem.line)
+
+
+def _all_warnings(found: list[Problem]) -> list[Problem]:
+    return sorted(found, key=lambda problem: problem.line)[:_WARNINGS_MAX]
 
 
 def _syntax_problem(error: SyntaxError, file: str) -> Problem:

@@ -6,6 +6,8 @@ attributes are read only where Python's own types keep them, and frames are look
 """
 
 import ast
+import decimal
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -14,32 +16,37 @@ from typing import Any
 
 from hookd.errors import Problem
 from hookd.sandbox.language import refusals
-from hookd.sandbox.language.guards import HookClass
+from hookd.sandbox.language.classes import HookClass
 from hookd.sandbox.language.module import Module
 from hookd.sandbox.language.session import BUILTIN_NAMES, escaped
 
 TEXT_MAX = 500  # characters of a message or remedy
 _NAMES_SHOWN_MAX = 20
 _SHOWN_MAX = 60
+_KEYS_MAX = 500  # looked at for the nearest name, which takes time for each
 
 # The first pattern that matches Python's own message explains it.
 _HINTS = (
+    (
+        r"(not supported between|unsupported operand|can only concatenate).*NoneType",
+        "One of the two is empty (None) here. Check it first: if value: …",
+    ),
     (
         r"can only concatenate str|must be str, not|can only concatenate list",
         'Make text of it: f"{a} {b}", or str(value).',
     ),
     (r"'.*' not supported between instances of", "One is text and one is a number: int(value) or str(value) first."),
-    (r"unsupported operand type\(s\)", "One is text or None and one is a number: int(value) first, or check it."),
+    (r"unsupported operand type\(s\)", "One is text and one is a number: int(value) or str(value) first."),
     (
         r"a bytes-like object is required|without an encoding|Strings must be encoded",
         "Make bytes of the text: text.encode().",
     ),
     (
-        r"expected string or bytes-like object|argument of type 'NoneType'",
+        r"expected string or bytes-like object, got 'NoneType'|argument of type 'NoneType'",
         "It is empty here. Check it first: if value: …",
     ),
     (r"invalid literal for int\(\)|could not convert string to float", "Check it first: if value.isdigit(): …"),
-    (r"int\(\) argument must be|float\(\) argument must be", "It is empty here. Check it first: if value: …"),
+    (r"(int|float)\(\) argument must be .* not 'NoneType'", "It is empty here. Check it first: if value: …"),
     (r"'str' object is not callable|'dict' object is not callable", "Take the ( ) away, or use [ ] for a key."),
     (r"string indices must be integers", "It is text, not a dict. If it is JSON: json.loads(value)."),
     (r"list indices must be integers", "It is a list: take one item, values[0], or go through it with for."),
@@ -59,8 +66,14 @@ _HINTS = (
     (r"unknown encoding", "Use utf-8, cp1251, koi8-r, cp866, latin-1 or ascii."),
 )
 _BY_TYPE: Mapping[type, str] = {
-    RecursionError: "A function calls itself without an end.",
+    RecursionError: "A function calls itself without an end, or a value is nested too deeply.",
     MemoryError: "It needs more memory than a run has. Work on less at a time.",
+}
+# What these say themselves is a list of classes.
+_DECIMAL: Mapping[type, str] = {
+    decimal.DivisionByZero: "division by zero",
+    decimal.InvalidOperation: "this is no number",
+    decimal.Overflow: "the number is too large",
 }
 _UNREADABLE = "(its text cannot be read)"
 
@@ -103,15 +116,23 @@ def _told(error: BaseException) -> tuple[str, str] | None:
 def _message(error: BaseException) -> str:
     kind = type(error).__name__[:_SHOWN_MAX]
     text = _attempt(lambda: _text(error), _UNREADABLE)
-    return f"{kind}: {text}" if text else kind
+    return _sentence(f"{kind}: {text}" if text else kind)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…", ")")) else f"{text}."
 
 
 def _text(error: BaseException) -> str:
     # str() may run the hook's __str__ or __repr__; a text of its own comes without a copy, however long it is.
-    text = str(error)
-    if type(text) is not str:
-        return _UNREADABLE
+    text = _DECIMAL.get(type(error)) or str(error)
+    if isinstance(error, KeyError) and type(error) is not KeyError and _is_text_only(error):
+        text = error.args[0]  # str() of a KeyError shows it as a key, quoted
     return text[: TEXT_MAX + 1]
+
+
+def _is_text_only(error: BaseException) -> bool:
+    return type(type(error)) is not HookClass and len(error.args) == 1 and type(error.args[0]) is str
 
 
 def _attempt(read: Callable[[], str], otherwise: str = "") -> str:
@@ -151,7 +172,7 @@ def _name_remedy(error: BaseException, frame: FrameType) -> str:
     if name in refusals.NAMES:
         return f"{refusals.NAMES[name].reason} {refusals.NAMES[name].remedy}"
     known = {name for name in (*frame.f_locals, *frame.f_globals) if not name.startswith("_")} | BUILTIN_NAMES
-    near = get_close_matches(name[:_SHOWN_MAX], sorted(known), n=1)
+    near = get_close_matches(name[:_SHOWN_MAX], sorted(known)[:_KEYS_MAX], n=1)
     return f"Did you mean {near[0]}?" if near else "Give it a value first, or ask for it as a parameter."
 
 
@@ -161,7 +182,7 @@ def _subscript(traceback: TracebackType, module: Module) -> ast.Subscript | None
     line, end_line, column, end_column = positions[traceback.tb_lasti // 2]
     if line is None or line != end_line or column is None or end_column is None:
         return None
-    text = module.source.splitlines()[line - 1].encode()[column:end_column].decode()
+    text = re.split(r"\r\n|\r|\n", module.source)[line - 1].encode()[column:end_column].decode()
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError:
@@ -177,12 +198,12 @@ def _key_remedy(error: BaseException, place: ast.Subscript | None, frame: FrameT
     value = _value_of(place.value, frame)
     if type(value) is not dict:
         return f"{shown} has no such key. Use {shown}.get({key}) where it may be missing."
-    keys = [name for name in value if type(name) is str]
+    keys = [name for name in itertools.islice(value, _KEYS_MAX) if type(name) is str]
     missing = error.args[0] if error.args else None
     near = get_close_matches(missing[:_SHOWN_MAX], keys, n=1) if type(missing) is str else []
     question = f"Did you mean {near[0][:_SHOWN_MAX]}? " if near else ""
     there = ", ".join(name[:_SHOWN_MAX] for name in keys[:_NAMES_SHOWN_MAX]) or "none"
-    more = f" and {len(keys) - _NAMES_SHOWN_MAX} more" if len(keys) > _NAMES_SHOWN_MAX else ""
+    more = f" and {len(value) - _NAMES_SHOWN_MAX} more" if len(keys) > _NAMES_SHOWN_MAX else ""
     return f"{question}Use {shown}.get({key}) where it may be missing. Keys of {shown}: {there}{more}."
 
 

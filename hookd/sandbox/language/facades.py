@@ -6,6 +6,7 @@ What is written in C and takes data only (math, unicodedata, itertools) needs no
 `checked`: exact plain types and the declared keywords, so that no hook's method runs in the middle of the library.
 """
 
+import calendar
 import decimal
 import hashlib
 import hmac
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from difflib import get_close_matches
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from urllib import parse
 
 from hookd.sandbox.language.attributes import HASHES
@@ -47,6 +48,22 @@ ROUNDINGS = (
 )
 
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def named(name: str) -> Callable[[Function], Function]:
+    """
+    Give a function the name under which hooks know it, for Python's own messages.
+    """
+
+    def give(function: Function) -> Function:
+        function.__name__ = name.rpartition(".")[2]
+        function.__qualname__ = name
+        return function
+
+    return give
+
+
 def checked(function: Callable[..., Any], keywords: str = "") -> Callable[..., Any]:
     """
     Return *function*, but with arguments of exact plain types, and by keyword only what *keywords* lists.
@@ -63,19 +80,20 @@ def checked(function: Callable[..., Any], keywords: str = "") -> Callable[..., A
             raise TypeError(f"{name}() takes no {unknown}=. It takes: {', '.join(sorted(allowed)) or 'no keywords'}.")
         return function(*values, **options)
 
-    call.__name__ = name
-    return call
+    return named(name)(call)
 
 
 # json: no hooks of any kind, which would be called in the middle of the library's work.
 
 
+@named("json.loads")
 def json_loads(text: Any) -> Any:
     if type(text) not in (str, bytes):
         raise TypeError(f"json.loads() takes text, not {type(text).__name__}.")
     return json.loads(text)
 
 
+@named("json.dumps")
 def json_dumps(
     value: Any,
     *,
@@ -122,6 +140,7 @@ RE_FLAGS: Mapping[str, int] = {
 }
 
 
+@named("re.compile")
 def re_compile(pattern: Any, flags: int = 0) -> re.Pattern[Any]:
     # Exact types before the cache of `re` compares or hashes anything.
     if type(flags) is not int or flags & ~int(_RE_FLAGS):
@@ -133,34 +152,42 @@ def re_compile(pattern: Any, flags: int = 0) -> re.Pattern[Any]:
     return re.compile(pattern, flags)
 
 
+@named("re.match")
 def re_match(pattern: Any, string: Any, flags: int = 0) -> Any:
     return re_compile(pattern, flags).match(string)
 
 
+@named("re.search")
 def re_search(pattern: Any, string: Any, flags: int = 0) -> Any:
     return re_compile(pattern, flags).search(string)
 
 
+@named("re.fullmatch")
 def re_fullmatch(pattern: Any, string: Any, flags: int = 0) -> Any:
     return re_compile(pattern, flags).fullmatch(string)
 
 
+@named("re.findall")
 def re_findall(pattern: Any, string: Any, flags: int = 0) -> Any:
     return re_compile(pattern, flags).findall(string)
 
 
+@named("re.finditer")
 def re_finditer(pattern: Any, string: Any, flags: int = 0) -> Any:
     return re_compile(pattern, flags).finditer(string)
 
 
+@named("re.split")
 def re_split(pattern: Any, string: Any, maxsplit: int = 0, flags: int = 0) -> Any:
     return re_compile(pattern, flags).split(string, maxsplit)
 
 
+@named("re.sub")
 def re_sub(pattern: Any, repl: Any, string: Any, count: int = 0, flags: int = 0) -> Any:
     return re_compile(pattern, flags).sub(repl, string, count)
 
 
+@named("re.subn")
 def re_subn(pattern: Any, repl: Any, string: Any, count: int = 0, flags: int = 0) -> Any:
     return re_compile(pattern, flags).subn(repl, string, count)
 
@@ -181,21 +208,23 @@ def statistic(name: str, keywords: str = "") -> Callable[..., Any]:
                 raise TypeError(f"statistics.{name}() takes numbers, not {type(number).__name__}.")
         return function(numbers, *values, **options)
 
-    call.__name__ = name
-    return call
+    return named(f"statistics.{name}")(call)
 
 
 # hashlib and hmac: digests by name, never a callable of the hook's.
 
 
+@named("hashlib.new")
 def hashlib_new(name: str, data: bytes = b"") -> Any:
     return hashlib.new(_digest(name), data)
 
 
+@named("hmac.new")
 def hmac_new(key: bytes, msg: bytes | None = None, digestmod: Any = None) -> Any:
     return hmac.new(key, msg, _digest(digestmod))
 
 
+@named("hmac.digest")
 def hmac_digest(key: bytes, msg: bytes, digest: Any) -> bytes:
     return hmac.digest(key, msg, _digest(digest))
 
@@ -205,6 +234,20 @@ def _digest(digest: Any) -> str:
         if digest is getattr(hashlib, name) or (type(digest) is str and digest.lower() == name):
             return name
     raise ValueError(f"Digests are: {', '.join(HASHES)}.")
+
+
+# calendar: as numbers, where later Pythons have members of an enum.
+
+
+@named("calendar.monthrange")
+def calendar_monthrange(year: int, month: int) -> tuple[int, int]:
+    weekday, days = calendar.monthrange(year, month)
+    return int(weekday), days
+
+
+@named("calendar.weekday")
+def calendar_weekday(year: int, month: int, day: int) -> int:
+    return int(calendar.weekday(year, month, day))
 
 
 # zoneinfo: all zones are read before the worker is locked.
@@ -218,6 +261,7 @@ def zones() -> Mapping[str, zoneinfo.ZoneInfo]:
     return {key: zoneinfo.ZoneInfo(key) for key in sorted(zoneinfo.available_timezones())}
 
 
+@named("ZoneInfo")
 def zone(key: str) -> zoneinfo.ZoneInfo:
     """
     Return the time zone *key*, such as "Europe/Moscow".
@@ -234,6 +278,7 @@ def zone(key: str) -> zoneinfo.ZoneInfo:
     raise zoneinfo.ZoneInfoNotFoundError(f"there is no time zone {key[:60]!r}{hint}") from None
 
 
+@named("zoneinfo.available_timezones")
 def zone_names() -> set[str]:
     return set(zones())
 
@@ -252,6 +297,7 @@ def decimal_context() -> decimal.Context:
     )
 
 
+@named("decimal.localcontext")
 def decimal_localcontext(*, prec: int | None = None, rounding: str | None = None) -> Any:
     context = decimal.getcontext().copy()
     if prec is not None:
@@ -280,20 +326,25 @@ def random_members(seed: int | None) -> dict[str, object]:
     """
     generator = random.Random(seed)
 
+    @named("random.choice")
     def choice(seq: Any) -> Any:
         return generator.choice(_sequence(seq))
 
+    @named("random.choices")
     def choices(population: Any, weights: Any = None, *, cum_weights: Any = None, k: int = 1) -> Any:
         return generator.choices(_sequence(population), _numbers(weights), cum_weights=_numbers(cum_weights), k=k)
 
+    @named("random.sample")
     def sample(population: Any, k: int) -> Any:
         return generator.sample(_sequence(population), k)
 
+    @named("random.shuffle")
     def shuffle(x: Any) -> None:
         if type(x) is not list:  # it writes, past the guard of writes
             raise TypeError(f"random.shuffle() takes a list, not {type(x).__name__}.")
         generator.shuffle(x)
 
+    @named("random.seed")
     def seed_again(a: Any = None) -> None:
         if type(a) not in _SEEDS:
             raise TypeError(f"random.seed() takes a number or text, not {type(a).__name__}.")

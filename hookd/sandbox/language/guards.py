@@ -1,5 +1,5 @@
 """
-What runs in place of attribute access, item assignment and class creation in a hook.
+What runs in place of attribute access, item assignment and augmented assignment in a hook.
 
 The transformer writes calls of these into the compiled hook, under names that no hook can bind (`_getattr_`: a
 leading and a trailing underscore). Three decisions keep them few:
@@ -17,78 +17,21 @@ import operator
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from hookd.sandbox.language.attributes import ATTRIBUTES, CLASS_ATTRIBUTES, EXCEPTION_ATTRIBUTES, TYPES
-from hookd.sandbox.language.refusals import FORMAT, MEMBERS
+from hookd.sandbox.language.attributes import (
+    ATTRIBUTES,
+    CLASS_ATTRIBUTES,
+    EXCEPTION_ATTRIBUTES,
+    TYPES,
+    WRITABLE_ATTRIBUTES,
+)
+from hookd.sandbox.language.classes import METHODS, HookClass, is_reserved
+from hookd.sandbox.language.namespace import Namespace
+from hookd.sandbox.language.refusals import FORMAT
+from hookd.sandbox.language.remedies import described, short, with_remedy
 
 Getattr = Callable[[Any, str], Any]
-Error = TypeVar("Error", bound=Exception)
-
-_TEXT_LENGTH_MAX = 80  # of a name or key in a message
-
-# Methods with two underscores that a hook's classes may define. Python calls them for the hook's own operators and for
-# host code that gets such an object; that host code checks exact types first. Not here, and why:
-#   __new__ __init_subclass__ __class_getitem__ __set_name__ __prepare__ take part in making classes
-#   __getattr__ __getattribute__ __setattr__ __delattr__ __get__ __set__ __delete__ answer reads that host code makes
-#   __del__ runs whenever memory is freed, in another run too
-#   __reduce__ __getstate__ __copy__ drive pickle and copy
-#   __index__ __int__ __float__ __bytes__ __format__ __length_hint__ run in the middle of C code that is converting
-#   __class__ __dict__ __slots__ __match_args__ __instancecheck__ __missing__ __await__ are no use here
-METHODS = frozenset(
-    {
-        *("__init__", "__str__", "__repr__", "__call__", "__enter__", "__exit__"),
-        *("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__bool__"),
-        *("__len__", "__iter__", "__next__", "__reversed__", "__contains__"),
-        *("__getitem__", "__setitem__", "__delitem__"),
-        *("__neg__", "__pos__", "__abs__", "__invert__", "__round__"),
-        *(
-            f"__{kind}{name}__"
-            for name in (
-                [
-                    "add",
-                    "sub",
-                    "mul",
-                    "truediv",
-                    "floordiv",
-                    "mod",
-                    "pow",
-                    "lshift",
-                    "rshift",
-                    "and",
-                    "or",
-                    "xor",
-                    "matmul",
-                ]
-            )
-            for kind in ("", "r", "i")
-        ),
-        *("__divmod__", "__rdivmod__"),
-    }
-)
-
-# What the compiler itself writes into a class body, on any supported Python.
-_CLASS_NAMES = METHODS | {
-    *("__module__", "__qualname__", "__doc__", "__classcell__", "__classdictcell__"),
-    *("__static_attributes__", "__firstlineno__"),
-}
-
-# Exceptions that hooks may catch, raise and build on: all ordinary ones.
-EXCEPTIONS: Mapping[str, type[Exception]] = MappingProxyType(
-    {
-        kind.__name__: kind
-        for kind in (
-            *(Exception, ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, FloatingPointError),
-            *(ImportError, IndexError, KeyError, LookupError, MemoryError, ModuleNotFoundError, NameError),
-            *(NotImplementedError, OSError, OverflowError, PermissionError, RecursionError, ReferenceError),
-            *(RuntimeError, StopIteration, SyntaxError, SystemError, TimeoutError, TypeError, UnboundLocalError),
-            *(UnicodeError, UnicodeDecodeError, UnicodeEncodeError, ValueError, ZeroDivisionError),
-            *(ConnectionError, FileNotFoundError, FileExistsError, InterruptedError),
-            *(Warning, UserWarning, DeprecationWarning, RuntimeWarning),
-        )
-    }
-)
-_BASES = frozenset({object, *EXCEPTIONS.values()})
 
 _ITEM_WRITABLE = frozenset({dict, list, defaultdict, OrderedDict, Counter, deque})
 
@@ -109,67 +52,6 @@ INPLACE: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
         "@=": operator.imatmul,
     }
 )
-
-
-class HookClass(type):
-    """
-    The class of all classes that hooks define.
-
-    They build on one another, on object and on ordinary exceptions, never on str, dict or a tool: host code that
-    checks for those types would call the hook's methods in their place.
-    """
-
-    _is_exception_: bool
-
-    def __new__(mcs, name: str, bases: tuple[Any, ...], namespace: dict[str, Any]) -> "HookClass":
-        for base in bases:
-            if type(base) is not HookClass and base not in _BASES:
-                raise with_remedy(
-                    TypeError(f"class {name} cannot build on {_name_of(base)}."),
-                    "Build on nothing, on another class of yours or on Exception, and keep the value inside: "
-                    "self.items = {}",
-                )
-        for key in namespace:
-            if key.startswith("__") and key not in _CLASS_NAMES:  # the compiler refused it before
-                raise TypeError(f"class {name} cannot define {key}.")
-        created = super().__new__(mcs, name, bases, namespace)
-        created._is_exception_ = issubclass(created, BaseException)
-        return created
-
-
-class Namespace:
-    """
-    What a hook gets for a module: names and values, looked up by the guard and by nothing else.
-    """
-
-    __slots__ = ("members", "name")
-
-    def __init__(self, name: str, members: Mapping[str, object]) -> None:
-        self.name = name
-        self.members = members
-
-    def __repr__(self) -> str:
-        return f"<module {self.name}>"
-
-    def get(self, name: str) -> object:
-        """
-        Return the member *name*.
-
-        Raises:
-            AttributeError: There is none; with what is offered and a remedy.
-        """
-        if name in self.members and not name.startswith("_"):
-            return self.members[name]
-        refusal = MEMBERS.get(f"{self.name}.{name}")
-        reason = refusal.reason if refusal else "it is not offered."
-        raise with_remedy(
-            AttributeError(f"{self.name}.{_short(name)}: {reason}"), refusal.remedy if refusal else self.offered()
-        )
-
-    def offered(self) -> str:
-        """Return a sentence with all names."""
-        names = sorted(name for name in self.members if not name.startswith("_"))
-        return f"{self.name} offers: {', '.join(names) or 'nothing'}."
 
 
 class AttributeGuards(NamedTuple):
@@ -216,6 +98,8 @@ def attribute_guards(public: Mapping[type, frozenset[str]]) -> AttributeGuards:
             return False
         return True
 
+    # Python's own messages call them by these.
+    guarded_getattr.__qualname__, guarded_hasattr.__qualname__ = "getattr", "hasattr"
     return AttributeGuards(read, guarded_getattr, guarded_hasattr)
 
 
@@ -249,13 +133,6 @@ def _read_object(value: Any, kind: Any, name: str) -> Any:
     if not is_reserved(name) and (is_open or _defines(kind.__mro__, name)):
         return getattr(value, name)
     raise _no_attribute(value, name, frozenset({*vars(value), *_own_names(kind)}))
-
-
-def is_reserved(name: str) -> bool:
-    """
-    Whether *name* belongs to Python (`__x`) or to the guards (`_x_`), not to hooks.
-    """
-    return name.startswith("__") or (name.startswith("_") and name.endswith("_") and name != "_")
 
 
 def _defines(classes: Iterable[Any], name: str) -> bool:
@@ -305,10 +182,10 @@ def write_attribute(target: Any, name: str) -> Any:
     Return *target* if its attribute *name* may be assigned and deleted.
     """
     kind = type(target)
-    if type(kind) is HookClass or kind is HookClass:
+    if type(kind) is HookClass or kind is HookClass or name in WRITABLE_ATTRIBUTES.get(kind, ()):
         return target
     if kind is dict:
-        raise with_remedy(TypeError(f"a dict has keys, not attributes: .{name}"), f'Write value["{name}"] = …')
+        raise with_remedy(TypeError(f"a dict has keys, not an attribute {name}."), f'Write value["{name}"] = …')
     raise with_remedy(
         TypeError(f"{_described(target)} does not let its attribute {name} be changed."),
         "Objects of your own classes do; for the rest, make a new value, or keep a dict.",
@@ -366,8 +243,11 @@ def type_of(value: Any) -> Any:
     raise with_remedy(TypeError(f"type() does not look into {_described(value)}."), "Ask with isinstance or callable.")
 
 
+type_of.__qualname__ = "type"
+
+
 def _no_attribute(value: Any, name: str, names: frozenset[str]) -> AttributeError:
-    error = AttributeError(f"{_described(value)} has no attribute {_short(name)}.")
+    error = AttributeError(f"{_described(value)} has no attribute {short(name)}.")
     return with_remedy(error, _remedy(value, name, names))
 
 
@@ -378,7 +258,7 @@ def _remedy(value: Any, name: str, names: frozenset[str]) -> str:
     if name in ("format", "format_map") and (kind is str or value is str):
         return FORMAT.remedy
     if issubclass(kind, dict) and not name.startswith("_"):
-        return f'A dict has keys: write value["{_short(name)}"], or value.get("{_short(name)}").'
+        return f'A dict has keys: write value["{short(name)}"], or value.get("{short(name)}").'
     if kind is list and name in ("keys", "values", "items", "get"):
         return "It is a list, not a dict: take one item first, values[0], or go through it with for."
     if kind is int and name in ("strip", "replace", "startswith", "split"):
@@ -388,32 +268,4 @@ def _remedy(value: Any, name: str, names: frozenset[str]) -> str:
 
 
 def _described(value: Any) -> str:
-    if value is None:
-        return "None"
-    if type(value) is Namespace:
-        return f"the module {value.name}"
-    if isinstance(value, type):
-        return f"the class {_name_of(value)}"
-    return f"{_article(type(value).__name__)} {_short(type(value).__name__)}"
-
-
-def _article(word: str) -> str:
-    return "an" if word[:1].lower() in "aeio" else "a"
-
-
-def _name_of(value: Any) -> str:
-    return _short(
-        value.__name__ if isinstance(value, type) else f"{_article(type(value).__name__)} {type(value).__name__}"
-    )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _TEXT_LENGTH_MAX else text[:_TEXT_LENGTH_MAX] + "…"
-
-
-def with_remedy(error: Error, remedy: str) -> Error:
-    """
-    Return *error* with what to write instead, for explain.
-    """
-    error.remedy = remedy  # type: ignore[attr-defined]
-    return error
+    return f"the module {value.name}" if type(value) is Namespace else described(value)

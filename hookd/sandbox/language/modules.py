@@ -33,7 +33,7 @@ from urllib import parse
 from hookd.sandbox.language import facades
 from hookd.sandbox.language.attributes import HASHES
 from hookd.sandbox.language.facades import checked
-from hookd.sandbox.language.guards import Namespace
+from hookd.sandbox.language.namespace import Namespace
 
 
 def _pick(module: ModuleType, *names: str) -> dict[str, object]:
@@ -74,7 +74,9 @@ _MEMBERS: Mapping[str, Mapping[str, Any]] = {
         **_checked(base64, "urlsafe_b64decode urlsafe_b64encode"),
     },
     "calendar": {
-        **_checked(calendar, "isleap leapdays monthcalendar monthrange timegm weekday"),
+        **_checked(calendar, "isleap leapdays monthcalendar timegm"),
+        "monthrange": facades.calendar_monthrange,
+        "weekday": facades.calendar_weekday,
         # As tuples and numbers: the originals are objects that ask the locale, and members of an enum.
         **{name: tuple(getattr(calendar, name)) for name in ("day_abbr", "day_name", "month_abbr", "month_name")},
         **{
@@ -95,8 +97,8 @@ _MEMBERS: Mapping[str, Mapping[str, Any]] = {
     "html": {**_checked(html, "escape", keywords="quote"), **_checked(html, "unescape")},
     "ipaddress": {
         **_checked(ipaddress, "ip_address collapse_addresses summarize_address_range"),
-        **_checked(ipaddress, "ip_interface ip_network IPv4Network IPv6Network", keywords="strict"),
-        **_checked(ipaddress, "IPv4Address IPv6Address IPv4Interface IPv6Interface"),
+        **_checked(ipaddress, "ip_interface ip_network", keywords="strict"),
+        **_pick(ipaddress, "IPv4Address IPv4Interface IPv4Network IPv6Address IPv6Interface IPv6Network"),
         **_pick(ipaddress, "AddressValueError NetmaskValueError"),
     },
     "itertools": _pick(
@@ -155,8 +157,7 @@ _MEMBERS: Mapping[str, Mapping[str, Any]] = {
         **_checked(parse, "urljoin", keywords="allow_fragments"),
     },
     "uuid": {
-        **_pick(uuid, "NAMESPACE_DNS NAMESPACE_OID NAMESPACE_URL NAMESPACE_X500"),
-        **_checked(uuid, "UUID", keywords="hex bytes int version"),
+        **_pick(uuid, "NAMESPACE_DNS NAMESPACE_OID NAMESPACE_URL NAMESPACE_X500 UUID"),
         **_checked(uuid, "uuid3 uuid4 uuid5"),
     },
     "zoneinfo": {

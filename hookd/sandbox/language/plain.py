@@ -10,10 +10,10 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from types import FunctionType, GeneratorType, MappingProxyType
+from types import BuiltinFunctionType, FunctionType, GeneratorType, MappingProxyType, MethodType
 from typing import Any
 
-from hookd.sandbox.language.guards import HookClass
+from hookd.sandbox.language.classes import HookClass
 
 Json = Any
 
@@ -23,6 +23,7 @@ TEXT_BYTES_MAX = 1_048_576  # of all texts together, keys included
 INTEGER_LIMIT = 2**63  # beyond, parsers that read 64 bits or floats make another number of it
 
 _SHOWN_MAX = 60
+_KEYS_SHOWN_MAX = 16
 
 _REMEDIES: Mapping[type, str] = MappingProxyType(
     {
@@ -50,6 +51,8 @@ _REMEDIES: Mapping[type, str] = MappingProxyType(
         bytes: "Write value.decode().",
         complex: "Write value.real.",
         FunctionType: "Call it: name().",
+        MethodType: "Call it: name().",
+        BuiltinFunctionType: "Call it: name().",
         type: "Make a value of it: name().",
         HookClass: "Return a dict with its values.",
     }
@@ -185,7 +188,8 @@ def _path(place: _Place | None) -> str:
         shown = key if len(key) <= _SHOWN_MAX else key[:_SHOWN_MAX] + "…"
         keys.append(shown.encode(errors="replace").decode().replace("~", "~0").replace("/", "~1"))
         place = place.outer
-    return "".join(f"/{key}" for key in reversed(keys))
+    cut = ["…"] if len(keys) > _KEYS_SHOWN_MAX else []
+    return "".join(f"/{key}" for key in [*keys[: -_KEYS_SHOWN_MAX - 1 : -1], *cut])
 
 
 def _name(kind: type) -> str:

@@ -140,7 +140,7 @@ MEMBERS: Mapping[str, Refusal] = MappingProxyType(
         "time.sleep": Refusal("hooks cannot sleep: a caller is waiting.", "Work for later: jobs.enqueue with a delay."),
         **dict.fromkeys(
             ("time.strftime", "time.localtime", "time.gmtime", "time.ctime", "time.mktime", "time.timezone"),
-            Refusal("it tells the machine's time, not the site's.", 'Write clock.now().strftime("%d.%m.%Y %H:%M").'),
+            Refusal("tests cannot freeze it.", 'Write clock.now().strftime("%d.%m.%Y %H:%M").'),
         ),
         "time.strptime": Refusal("it is not offered.", "datetime.strptime(text, format) reads a date."),
         **dict.fromkeys(

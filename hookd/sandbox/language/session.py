@@ -14,8 +14,11 @@ from types import MappingProxyType
 from typing import Any
 
 from hookd.sandbox.language import guards, modules
-from hookd.sandbox.language.guards import EXCEPTIONS, HookClass, Keys, Namespace
+from hookd.sandbox.language.classes import EXCEPTIONS, HookClass
+from hookd.sandbox.language.guards import Keys
 from hookd.sandbox.language.module import Module
+from hookd.sandbox.language.namespace import Namespace
+from hookd.sandbox.language.remedies import with_remedy
 
 # The builtins that take, and make, only what the hook has. What is not here, and why: `refusals.NAMES`.
 _BUILTINS: Mapping[str, Any] = MappingProxyType(
@@ -51,7 +54,7 @@ _GUARDS: Mapping[str, Any] = MappingProxyType(
         "_metaclass_": HookClass,
     }
 )
-BUILTIN_NAMES = frozenset({*_BUILTINS, "getattr", "hasattr", "print", "super", "None", "True", "False"})
+BUILTIN_NAMES = frozenset({*_BUILTINS, "getattr", "hasattr", "print", "CANCEL", "None", "True", "False"})
 
 # What would act on a terminal or a reader's eye: C0 but tab and newline, C1, lone surrogates, line and bidi controls.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -87,6 +90,7 @@ class Session:
         self._log = _Log(print_limit_bytes, write)
         self._spaces: dict[str, Namespace] = {}  # of this run: lib files, random, decimal
         self._loading: list[str] = []
+        self._globals: list[dict[str, Any]] = []  # of each file that was executed
         attributes = guards.attribute_guards(public)
         self._names: dict[str, Any] = {
             **_GUARDS,
@@ -96,12 +100,12 @@ class Session:
                 "hasattr": attributes.hasattr,
                 "print": self._log.print,
                 "__import__": _import_from_c,
+                "CANCEL": cancel,
             },
             "_getattr_": attributes.read,
             "_augattr_": guards.attribute_augmenter(attributes.read),
             "_import_": self._import,
             "_from_": self._from,
-            "CANCEL": cancel,
         }
 
     @property
@@ -117,8 +121,23 @@ class Session:
             BaseException: Whatever the module raises.
         """
         names = {**self._names, "__name__": module.file.removesuffix(".py").replace("/", ".")}
+        self._globals.append(names)
         exec(module.code, names)
         return names
+
+    def close(self) -> None:
+        """
+        End the run: nothing is printed any more, and code that it left behind finds no names.
+
+        What stays in cycles (an abandoned generator with `finally`, say) is finalized whenever memory is collected:
+        then it can neither write into another run's log nor call what it knew by name.
+        """
+        self._log.close()
+        for names in self._globals:
+            names.clear()
+        self._names["__builtins__"].clear()
+        self._names.clear()
+        self._spaces.clear()
 
     def _import(self, name: str, is_top: bool = False) -> object:
         """Import as in `import a.b` (is_top: the name a is bound) and `import a.b as c`."""
@@ -133,9 +152,7 @@ class Session:
         try:
             return space.get(name)
         except AttributeError:
-            offered = guards.with_remedy(
-                ImportError(f"from {module} import {name}: there is no {name}."), space.offered()
-            )
+            offered = with_remedy(ImportError(f"from {module} import {name}: there is no {name}."), space.offered())
         raise offered
 
     def _space(self, name: str) -> Namespace:
@@ -155,12 +172,12 @@ class Session:
         module = self._libs.get(name.removeprefix("lib."))
         if module is None:
             there = ", ".join(f"lib.{lib}" for lib in sorted(self._libs)) or "no files"
-            raise guards.with_remedy(
+            raise with_remedy(
                 ImportError(f"import {name}: there is no file {name.replace('.', '/')}.py."), f"There are: {there}."
             )
         if name in self._loading:
             circle = " imports ".join([*self._loading[self._loading.index(name) :], name])
-            raise guards.with_remedy(
+            raise with_remedy(
                 ImportError(f"import {name}: the lib files import each other: {circle}."),
                 "Move what both need into a third file.",
             )
@@ -199,6 +216,10 @@ class _Log:
         text = (" " if sep is None else sep).join(map(str, values)) + ("\n" if end is None else end)
         self._add(text)
 
+    def close(self) -> None:
+        self._left = 0
+        self._write = None
+
     def _add(self, text: str) -> None:
         text = escaped(text[: self._left])  # a character has at least one byte
         size = len(text.encode())
@@ -210,6 +231,9 @@ class _Log:
         self._pieces.append(text)
         if self._write:
             self._write(text)
+
+
+_Log.print.__qualname__ = "print"  # in Python's own messages
 
 
 def escaped(text: str) -> str:

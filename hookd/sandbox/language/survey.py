@@ -14,11 +14,13 @@ from hookd.sandbox.language import refusals
 from hookd.sandbox.language.module import Function
 from hookd.sandbox.language.modules import OFFERED
 
-PREDEFINED = frozenset({"CANCEL"})
-
 _LEGACY_KEYS = frozenset({"call", "conversation"})
 _ODD_SHOWN_MAX = 60
-_CLOCK_REMEDY = "Write clock.now(): the site's zone, and tests can freeze it."
+# To look for the nearest name takes time with the square of the names; a file can have ten thousand.
+_UNKNOWN_MAX = 20
+_KNOWN_COMPARED_MAX = 500
+_NAME_COMPARED_MAX = 60
+_CLOCK_REMEDY = "Write clock.now(): it has the site's zone, and tests can freeze it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def survey(tree: ast.Module, file: str, builtins: frozenset[str]) -> Survey:
     warnings = [
         *_lost_changes(functions, file),
         *_machine_times(nodes, file),
-        *_unknown_names(_executed(nodes), frozenset(counts) | builtins | PREDEFINED, file),
+        *_unknown_names(_executed(nodes), frozenset(counts) | builtins, file),
         *_format_calls(nodes, file),
     ]
     return Survey(
@@ -257,18 +259,19 @@ def _machine_times(nodes: list[ast.AST], file: str) -> Iterator[Problem]:
                 continue
         if (kind == "datetime.datetime" and method in ("now", "utcnow", "today")) or (kind and method == "today"):
             shown = f"{kind.removeprefix('datetime.')}.{method}()"
-            yield Problem(file, node.lineno, f"{shown} is the machine's time, not the site's.", _CLOCK_REMEDY)
+            yield Problem(file, node.lineno, f"{shown} is not the site's clock: tests cannot freeze it.", _CLOCK_REMEDY)
 
 
 def _unknown_names(nodes: list[ast.AST], known: frozenset[str], file: str) -> Iterator[Problem]:
-    seen: set[str] = set()
+    names: dict[str, int] = {}
     for node in nodes:
-        if not isinstance(node, ast.Name) or node.id in known | seen or node.id in refusals.NAMES:
-            continue
-        seen.add(node.id)
-        near = get_close_matches(node.id, sorted(known), n=1)
+        if isinstance(node, ast.Name):
+            names[node.id] = min(node.lineno, names.get(node.id, node.lineno))
+    unknown = [name for name in names if name not in known and name not in refusals.NAMES]
+    for name in sorted(unknown, key=lambda name: names[name])[:_UNKNOWN_MAX]:
+        near = get_close_matches(name[:_NAME_COMPARED_MAX], sorted(known)[:_KNOWN_COMPARED_MAX], n=1)
         remedy = f"Did you mean {near[0]}?" if near else "Give it a value first, or ask for it as a parameter."
-        yield Problem(file, node.lineno, f"{node.id} is defined nowhere in this file.", remedy)
+        yield Problem(file, names[name], f"{name} is defined nowhere in this file.", remedy)
 
 
 def _format_calls(nodes: list[ast.AST], file: str) -> Iterator[Problem]:

@@ -16,15 +16,16 @@ the words for people, are here. Differences to its own policy, each with its rea
 import ast
 import keyword
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from RestrictedPython.transformer import INSPECT_ATTRIBUTES, IOPERATOR_TO_STR, RestrictingNodeTransformer
 
 from hookd.errors import Problem
 from hookd.sandbox.language import refusals
-from hookd.sandbox.language.guards import METHODS, is_reserved
-from hookd.sandbox.language.modules import IMPORTABLE, OFFERED
+from hookd.sandbox.language.classes import METHODS, is_reserved
+from hookd.sandbox.language.imports import import_fault, member_fault
+from hookd.sandbox.language.modules import OFFERED
+from hookd.sandbox.language.nodes import bind, call, key, name
 from hookd.sandbox.language.refusals import Refusal
 
 Node = TypeVar("Node", bound=ast.AST)
@@ -33,6 +34,7 @@ _BUILTIN_BASES = frozenset(
     ["str", "bytes", "int", "float", "bool", "list", "tuple", "dict", "set", "frozenset", "type", "property", "super"]
 )
 _NAME_SHOWN_MAX = 60
+_PROBLEMS_MAX = 100  # a file with more is not corrected line by line
 
 
 class Transformer(RestrictingNodeTransformer):
@@ -56,6 +58,7 @@ class Transformer(RestrictingNodeTransformer):
         self._bound = frozenset(bound)
         self._modules = modules
         self._is_class_body = False
+        self._is_annotation = False
         self._found: dict[Problem, int] = {}  # problem → column where its place ends
 
     # Problems.
@@ -66,8 +69,13 @@ class Transformer(RestrictingNodeTransformer):
         return sorted(self._found, key=lambda problem: (problem.line, self._found[problem]))
 
     def _refuse(self, node: Any, message: str, remedy: str = "") -> None:
-        problem = Problem(self._file, getattr(node, "lineno", 0), message, remedy)
-        self._found.setdefault(problem, getattr(node, "end_col_offset", 0))
+        if len(self._found) < _PROBLEMS_MAX:
+            problem = Problem(self._file, getattr(node, "lineno", 0), message, remedy)
+            self._found.setdefault(problem, getattr(node, "end_col_offset", 0))
+
+    def _refuse_if(self, node: Any, refusal: Refusal | None) -> None:
+        if refusal:
+            self._refuse(node, refusal.reason, refusal.remedy)
 
     def error(self, node: ast.AST, info: str) -> None:
         """RestrictedPython's own refusals that nothing here words better."""
@@ -87,22 +95,26 @@ class Transformer(RestrictingNodeTransformer):
         Python's own walk takes two more frames for each level, which would refuse chains of 250 `elif` or `+`.
         """
         for name, old in ast.iter_fields(node):
-            if isinstance(old, list):
-                setattr(node, name, self._visited(old))
-            elif isinstance(old, ast.AST):
+            if isinstance(old, ast.AST):
                 setattr(node, name, getattr(self, "visit_" + type(old).__name__, self.generic_visit)(old))
+            elif isinstance(old, list):
+                new: list[Any] = []
+                for each in old:
+                    if isinstance(each, ast.AST):
+                        each = getattr(self, "visit_" + type(each).__name__, self.generic_visit)(each)
+                    if isinstance(each, list):
+                        new.extend(each)
+                    else:
+                        new.append(each)
+                setattr(node, name, new)
         return node
 
-    def _visited(self, nodes: list[Any]) -> list[Any]:
-        new: list[Any] = []
-        for node in nodes:
-            if isinstance(node, ast.AST):
-                node = getattr(self, "visit_" + type(node).__name__, self.generic_visit)(node)
-            if isinstance(node, list):
-                new.extend(node)
-            else:
-                new.append(node)
-        return new
+    def _visit(self, node: Any) -> Any:
+        return getattr(self, "visit_" + type(node).__name__, self.generic_visit)(node)
+
+    def _visit_all(self, nodes: list[Any]) -> list[Any]:
+        visited = map(self._visit, nodes)
+        return [each for found in visited for each in (found if isinstance(found, list) else [found])]
 
     # Names.
 
@@ -131,7 +143,7 @@ class Transformer(RestrictingNodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         name = node.id
-        if isinstance(node.ctx, ast.Load) and name not in self._bound:
+        if isinstance(node.ctx, ast.Load) and name not in self._bound and not self._is_annotation:
             if name in refusals.NAMES:
                 self._refuse(node, f"{name}: {refusals.NAMES[name].reason}", refusals.NAMES[name].remedy)
                 return node
@@ -155,13 +167,13 @@ class Transformer(RestrictingNodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         is_read = isinstance(node.ctx, ast.Load)
         if is_read and self._is_super(node.value) and node.attr in METHODS:
-            return _call("_super_", node, node.value, ast.Constant(node.attr))
+            return call("_super_", node, node.value, ast.Constant(node.attr))
         self._check_attribute(node)
         self._check_member(node)
         node.value = self._visit(node.value)
         if is_read:
-            return _call("_getattr_", node, node.value, ast.Constant(node.attr))
-        node.value = _call("_writeattr_", node, node.value, ast.Constant(node.attr))
+            return call("_getattr_", node, node.value, ast.Constant(node.attr))
+        node.value = call("_writeattr_", node, node.value, ast.Constant(node.attr))
         return node
 
     def _check_attribute(self, node: ast.Attribute) -> None:
@@ -180,16 +192,9 @@ class Transformer(RestrictingNodeTransformer):
     def _check_member(self, node: ast.Attribute) -> None:
         """Refuse `json.load` while the file is checked, not when a call comes to it."""
         module = self._module(node.value)
-        if module and isinstance(node.ctx, ast.Load) and f"{module}.{node.attr}" not in OFFERED:
-            self._check_offered(node, module, node.attr)
-
-    def _check_offered(self, node: Any, module: str, name: str) -> None:
-        if name in OFFERED[module]:
-            return
-        refusal = refusals.MEMBERS.get(f"{module}.{name}")
-        reason = refusal.reason if refusal else "it is not offered."
-        remedy = refusal.remedy if refusal else _offer(module, name)
-        self._refuse(node, f"{module}.{name[:_NAME_SHOWN_MAX]}: {reason}", remedy)
+        is_read = isinstance(node.ctx, ast.Load) and not self._is_annotation
+        if module and is_read and f"{module}.{node.attr}" not in OFFERED:
+            self._refuse_if(node, member_fault(module, node.attr))
 
     def _module(self, node: ast.expr) -> str:
         """The module that *node* certainly is, or "": a name that only imports bind."""
@@ -222,7 +227,7 @@ class Transformer(RestrictingNodeTransformer):
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         node = self.node_contents_visit(node)
         if not isinstance(node.ctx, ast.Load):
-            node.value = _call("_write_", node, node.value)
+            node.value = call("_write_", node, node.value)
         return node
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
@@ -253,10 +258,11 @@ class Transformer(RestrictingNodeTransformer):
         return self.node_contents_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        node = self.node_contents_visit(node)
+        self._check_annotation(node.annotation)
+        target = self._visit(node.target)
         if node.value is None:
             return ast.copy_location(ast.Pass(), node)
-        return ast.copy_location(ast.Assign([node.target], node.value), node)
+        return ast.copy_location(ast.Assign([target], self._visit(node.value)), node)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
         target = node.target
@@ -266,9 +272,9 @@ class Transformer(RestrictingNodeTransformer):
         value = self._visit(node.value)
         if isinstance(target, ast.Attribute):
             self._check_attribute(target)
-            start = _call("_augattr_", node, sign, self._visit(target.value), ast.Constant(target.attr))
+            start = call("_augattr_", node, sign, self._visit(target.value), ast.Constant(target.attr))
         else:
-            start = _call("_augitem_", node, sign, self._visit(target.value), _key(self._visit(target.slice), node))
+            start = call("_augitem_", node, sign, self._visit(target.value), key(self._visit(target.slice), node))
         finish = ast.copy_location(ast.Call(start, [value], []), node)
         return ast.copy_location(ast.Expr(finish), node)
 
@@ -281,11 +287,11 @@ class Transformer(RestrictingNodeTransformer):
         for alias in node.names:
             name = alias.asname or alias.name.partition(".")[0]
             self.check_name(node, name)
-            self._check_import(node, alias.name)
+            self._refuse_if(node, import_fault(alias.name))
             if alias.name.startswith("lib."):
                 self.lib_names.append((alias.name.removeprefix("lib."), "", node.lineno))
             is_top = alias.asname is None and "." in alias.name
-            statements.append(_bind(node, name, "_import_", alias.name, is_top))
+            statements.append(bind(node, name, "_import_", alias.name, is_top))
         return statements
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
@@ -298,7 +304,7 @@ class Transformer(RestrictingNodeTransformer):
         if module == "__future__":  # annotations are not executed anyway, the others are Python 3 already
             return ast.copy_location(ast.Pass(), node)
         if module != "lib":
-            self._check_import(node, module)
+            self._refuse_if(node, import_fault(module))
         return [self._import_name(node, module, alias) for alias in node.names]
 
     def _import_name(self, node: ast.ImportFrom, module: str, alias: ast.alias) -> ast.AST:
@@ -309,9 +315,9 @@ class Transformer(RestrictingNodeTransformer):
             return node
         self.check_name(node, target)
         if module == "lib":
-            self._check_import(node, f"lib.{name}")
+            self._refuse_if(node, import_fault(f"lib.{name}"))
             self.lib_names.append((name, "", node.lineno))
-            return _bind(node, target, "_import_", f"lib.{name}", False)
+            return bind(node, target, "_import_", f"lib.{name}", False)
         if module.startswith("lib."):
             if name.startswith("_"):
                 self._refuse(
@@ -321,29 +327,10 @@ class Transformer(RestrictingNodeTransformer):
                 )
             self.lib_names.append((module.removeprefix("lib."), name, node.lineno))
         elif f"{module}.{name}" in OFFERED:
-            return _bind(node, target, "_import_", f"{module}.{name}", False)
+            return bind(node, target, "_import_", f"{module}.{name}", False)
         elif module in OFFERED:
-            self._check_offered(node, module, name)
-        return _bind(node, target, "_from_", module, name)
-
-    def _check_import(self, node: ast.stmt, module: str) -> None:
-        if module in OFFERED:
-            return
-        shown = module[:_NAME_SHOWN_MAX]
-        if module == "lib" or module.startswith("lib."):
-            name = module.removeprefix("lib").removeprefix(".")
-            if not name or "." in name or name.startswith("_"):
-                self._refuse(
-                    node,
-                    f"import {shown}: it names no file in hooks/lib.",
-                    "Write from lib.name import … (hooks/lib/name.py).",
-                )
-            return
-        refusal = refusals.MODULES.get(module) or refusals.MODULES.get(module.partition(".")[0])
-        if refusal is None:
-            near = get_close_matches(shown, IMPORTABLE, n=1)
-            refusal = Refusal("hooks have no such module.", f"Did you mean {near[0]}?" if near else _LIB_REMEDY)
-        self._refuse(node, f"import {shown}: {refusal.reason}", f"{refusal.remedy} You may import: {_IMPORTS}.")
+            self._refuse_if(node, member_fault(module, name))
+        return bind(node, target, "_from_", module, name)
 
     # Functions and classes.
 
@@ -352,21 +339,26 @@ class Transformer(RestrictingNodeTransformer):
         self.check_function_argument_names(node)
         for kind in getattr(node, "type_params", []):
             self.not_allowed(kind)
-        node.decorator_list = self._visited(node.decorator_list)
+        node.decorator_list = self._visit_all(node.decorator_list)
         node.args = self.node_contents_visit(node.args)
-        if node.returns:
-            self._visit(node.returns)
-            node.returns = None
+        self._check_annotation(node.returns)
+        node.returns = None
         outer, self._is_class_body = self._is_class_body, False
-        node.body = self._visited(node.body)
+        node.body = self._visit_all(node.body)
         self._is_class_body = outer
         return node
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
-        if node.annotation:
-            self._visit(node.annotation)
-            node.annotation = None
+        self._check_annotation(node.annotation)
+        node.annotation = None
         return node
+
+    def _check_annotation(self, annotation: ast.expr | None) -> None:
+        # It is dropped, so that it may name what there is not; what reaches into Python itself is told all the same.
+        if annotation:
+            self._is_annotation = True
+            self._visit(annotation)
+            self._is_annotation = False
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         self.check_name(node, node.name)
@@ -383,12 +375,12 @@ class Transformer(RestrictingNodeTransformer):
                     f"class {node.name} cannot build on {base.id}.",
                     "Build on nothing, and keep the value inside: self.items = {}",
                 )
-        node.decorator_list = self._visited(node.decorator_list)
-        node.bases = self._visited(node.bases)
+        node.decorator_list = self._visit_all(node.decorator_list)
+        node.bases = self._visit_all(node.bases)
         outer, self._is_class_body = self._is_class_body, True
-        node.body = self._visited(node.body)
+        node.body = self._visit_all(node.body)
         self._is_class_body = outer
-        node.keywords = [ast.keyword("metaclass", _name("_metaclass_", node))]
+        node.keywords = [ast.keyword("metaclass", name("_metaclass_", node))]
         ast.copy_location(node.keywords[0], node)
         return node
 
@@ -414,7 +406,7 @@ class Transformer(RestrictingNodeTransformer):
         self.check_name(node, node.rest)
         for key in node.keys:
             self._check_literal(key)
-        node.patterns = self._visited(node.patterns)
+        node.patterns = self._visit_all(node.patterns)
         return node
 
     def visit_MatchStar(self, node: ast.MatchStar) -> ast.AST:
@@ -437,47 +429,11 @@ class Transformer(RestrictingNodeTransformer):
                 "Write the value itself, or: case x if x == LIMITS.value:",
             )
 
-    def _visit(self, node: Any) -> Any:
-        return getattr(self, "visit_" + type(node).__name__, self.generic_visit)(node)
-
-
-def _call(guard: str, place: ast.AST, *arguments: Any) -> ast.Call:
-    for argument in arguments:
-        if isinstance(argument, ast.Constant) and not hasattr(argument, "lineno"):
-            ast.copy_location(argument, place)
-    return ast.copy_location(ast.Call(_name(guard, place), list(arguments), []), place)
-
-
-def _name(name: str, place: ast.AST) -> ast.Name:
-    return ast.copy_location(ast.Name(name, ast.Load()), place)
-
-
-def _bind(place: ast.stmt, name: str, guard: str, *arguments: object) -> ast.Assign:
-    target = ast.copy_location(ast.Name(name, ast.Store()), place)
-    constants = (ast.Constant(argument) for argument in arguments)  # type: ignore[arg-type]  # texts and bools
-    return ast.copy_location(ast.Assign([target], _call(guard, place, *constants)), place)
-
-
-def _key(key: ast.expr, place: ast.AST) -> ast.expr:
-    """The key as a value: slices have no form of their own outside of [ ]."""
-    parts = key.elts if isinstance(key, ast.Tuple) else [key]
-    if not any(isinstance(part, ast.Slice) for part in parts):
-        return key
-    return ast.copy_location(ast.Subscript(_name("_key_", place), key, ast.Load()), place)
-
 
 def _is_text(node: ast.expr) -> bool:
     return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
-def _offer(module: str, name: str) -> str:
-    near = get_close_matches(name, OFFERED[module], n=1)
-    question = f"Did you mean {near[0]}? " if near else ""
-    return f"{question}{module} offers: {', '.join(sorted(OFFERED[module]))}."
-
-
-_IMPORTS = ", ".join(IMPORTABLE) + ", and lib.<file> of hooks/lib"
-_LIB_REMEDY = "Code that several hooks need goes into hooks/lib."
 _METHODS_REMEDY = (
     "Classes may define __init__, __str__, __eq__, __iter__, __enter__ and the like; else use a plain name."
 )

@@ -1,0 +1,292 @@
+"""
+Tests of hooks are files: `hooks/tests/<point>/<case>.json`, one request and what is expected of it.
+
+    {"sample": "incoming-missed", "set": {"STATUS_CODE": "486"}, "settings": {"owner": 17}, "outcome": "ok",
+     "reply": {"USER_ID": 17, …}}
+
+A case names its request: a sample, or the whole request, with single values set. Its `settings` replace the table that
+the site has for the hook, so that a test says the same tomorrow; without them the site's apply. `now` stops the hook's
+clock. Of the run only what the case names is compared.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from hookd import contract, documents, samples
+from hookd.differences import MISSING, Difference, differences
+from hookd.documents import Json
+from hookd.errors import ContractError, NotJsonError, Problem, SampleError
+from hookd.names import meant
+from hookd.points import ALIASES, POINTS, Point, Unchanged
+from hookd.runner import Run, Runner
+from hookd.sites import Site
+
+FOLDER = "tests"  # below the hooks directory
+OUTCOMES = ("ok", "unchanged", "cancelled", "fallback")
+REASONS = (
+    *("no_hook", "timeout", "crash", "memory", "violation", "error", "contract"),
+    *("load", "busy", "paused", "quarantined", "isolation", "internal", "stopping"),
+)
+
+_LINE = re.compile(r"line (\d+), ")  # what documents.parse says first of the place
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """
+    One test of a hook.
+
+    Attributes:
+        name: The file's name without its suffix.
+        file: Path relative to the hooks directory.
+        request: The body to post.
+        settings: Instead of the site's settings for the hook; None leaves those.
+        now: ISO time at which the hook's clock stands still, or None.
+        expected: What the case names of outcome, reason, reply (its data), print and warnings.
+    """
+
+    point: Point
+    name: str
+    file: str
+    request: Json
+    settings: Mapping[str, Json] | None
+    now: str | None
+    expected: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """
+    What came of a case: it passed where nothing differs.
+    """
+
+    case: Case
+    run: Run
+    differences: tuple[Difference, ...]
+
+
+def load(directory: Path) -> list[Case]:
+    """
+    Return the cases below *directory*, a site's `hooks/tests`, by point and name; it may not exist.
+
+    Raises:
+        SampleError: Files that are no cases, one line for every fault.
+    """
+    cases, problems = read(directory)
+    if problems:
+        raise SampleError("\n".join(map(str, problems)))
+    return cases
+
+
+def read(directory: Path) -> tuple[list[Case], list[Problem]]:
+    """
+    Return the cases below *directory* as `load` does, and what is wrong with the files that are none.
+    """
+    cases: list[Case] = []
+    problems: list[Problem] = []
+    for path in sorted(directory.rglob("*.json")):
+        parts = path.relative_to(directory).parts
+        if any(part.startswith(".") for part in parts):
+            continue
+        file = "/".join((FOLDER, *parts))
+        try:
+            cases.append(_read_case(path, file, parts))
+        except _Faults as faults:
+            problems += faults.problems
+    return cases, problems
+
+
+def changed(body: Json, changes: Mapping[str, Json]) -> Json:
+    """
+    Return a copy of *body* with each path of *changes* set in the request, which may be wrapped in `params`.
+
+    Raises:
+        SampleError: A path leads nowhere; says what is there.
+    """
+    if not isinstance(body, dict):
+        return body  # no request: whoever reads it says so
+    if isinstance(body.get("params"), dict):
+        return {**body, "params": samples.laid_over(body["params"], changes)}
+    return samples.laid_over(body, changes)
+
+
+async def run(runner: Runner, site: Site, case: Case, *, started: float) -> Result:
+    """
+    Run *case* on *site*'s hook, and compare; *started* is the event loop's time.
+    """
+    ended = await runner.run(site, case.point, case.request, started=started, settings=case.settings, now=case.now)
+    return Result(case, ended, tuple(compare(case, observed(ended))))
+
+
+def observed(run: Run) -> dict[str, Json]:
+    """
+    Return of *run* what a case can expect.
+    """
+    found = {"outcome": run.outcome, "print": run.printed, "warnings": [str(warning) for warning in run.warnings]}
+    if run.reason:
+        found["reason"] = run.reason
+    if "data" in run.reply:
+        found["reply"] = run.reply["data"]
+    return found
+
+
+def compare(case: Case, found: Mapping[str, Json]) -> Iterator[Difference]:
+    """
+    Yield where *found*, shaped as `observed` returns it, is not what *case* expects; paths point into the case.
+    """
+    for key, expected in case.expected.items():
+        actual = found.get(key, MISSING)
+        if key == "print":
+            yield from _compare_text("/print", expected, actual)
+        elif key == "warnings" and isinstance(actual, list):
+            yield from _compare_warnings(expected, actual)
+        else:
+            yield from differences(expected, actual, (key,))
+
+
+def _compare_text(path: str, expected: Json, actual: Json) -> Iterator[Difference]:
+    if not isinstance(actual, str) or expected not in actual:
+        yield Difference(path, expected, actual, is_part=True)
+
+
+def _compare_warnings(expected: list[str], actual: list[str]) -> Iterator[Difference]:
+    for index in range(max(len(expected), len(actual))):
+        path = f"/warnings/{index}"
+        if index >= len(expected):
+            yield Difference(path, MISSING, actual[index])
+        else:
+            yield from _compare_text(path, expected[index], actual[index] if index < len(actual) else MISSING)
+
+
+# ---- reading a file --------------------------------------------------------------------------------------------
+
+
+class _Faults(Exception):
+    """What is wrong with one file."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+
+def _read_case(path: Path, file: str, parts: tuple[str, ...]) -> Case:
+    point = _point(file, parts)
+    table = _table(path, file)
+    problems = [Problem(file, 0, *fault) for fault in _faults(point, table)]
+    if problems:
+        raise _Faults(problems)
+    return Case(
+        point=point,
+        name=path.stem,
+        file=file,
+        request=_request(point, table, file),
+        settings=table.get("settings"),
+        now=table.get("now"),
+        expected={key: table[key] for key in _EXPECTATIONS if key in table},
+    )
+
+
+def _point(file: str, parts: tuple[str, ...]) -> Point:
+    name = parts[0]
+    if len(parts) == 2 and name in POINTS:
+        return POINTS[name]
+    if len(parts) == 1:
+        raise _Faults(
+            [Problem(file, 0, "a case lies in the directory of its point.", f"Move it to {FOLDER}/<point>/.")]
+        )
+    if name in POINTS:
+        raise _Faults([Problem(file, 0, "a case lies right in the directory of its point.", "Move it one level up.")])
+    if name in ALIASES:
+        raise _Faults([Problem(file, 0, f"{name} is an old name.", f"Call the directory {ALIASES[name]}.")])
+    raise _Faults([Problem(file, 0, f"{name} is no point{meant(name, POINTS)}", f"Points: {', '.join(POINTS)}.")])
+
+
+def _table(path: Path, file: str) -> dict[str, Json]:
+    try:
+        table = documents.parse(path.read_bytes())
+    except OSError as error:
+        raise _Faults([Problem(file, 0, f"cannot be read: {error.strerror}.")]) from error
+    except NotJsonError as error:
+        raise _Faults([not_json(file, error)]) from error
+    if not isinstance(table, dict):
+        raise _Faults([Problem(file, 0, "a case is a JSON object.", f"Keys: {', '.join(_KEYS)}.")])
+    return table
+
+
+def not_json(file: str, error: NotJsonError) -> Problem:
+    """
+    Return *error* as a problem in *file*, at its line.
+    """
+    found = _LINE.match(str(error))
+    line = int(found.group(1)) if found else 0
+    return Problem(file, line, f"is no JSON: {str(error)[found.end() if found else 0 :]}.")
+
+
+def _faults(point: Point, table: dict[str, Json]) -> Iterator[tuple[str, str]]:
+    unknown = [key for key in table if key not in _KEYS]
+    for key in unknown:
+        yield f"{key}: there is no such key{meant(key, _KEYS)}", f"Keys: {', '.join(_KEYS)}."
+    if unknown:
+        return  # what seems to be missing may just be mistyped
+    for key, value in table.items():
+        is_right, expected = _KEYS[key]
+        if not is_right(value):
+            yield f"{key}: {expected} expected.", ""
+    if ("sample" in table) == ("request" in table):
+        yield "the request is missing or named twice.", 'Write either "sample": "incoming" or "request": {…}.'
+    if "outcome" not in table and "reply" not in table:
+        yield "nothing is expected.", 'Write "outcome", "reply" or both.'
+    if "reply" in table and point.unchanged is Unchanged.NOTHING:
+        yield "reply: this point's reply has no data.", 'Leave it out and write "outcome".'
+
+
+def _request(point: Point, table: dict[str, Json], file: str) -> Json:
+    try:
+        request = samples.sample(point, table["sample"]) if "sample" in table else table["request"]
+        request = changed(request, table.get("set", {}))
+        contract.read_request(point, request)
+    except SampleError as error:
+        raise _Faults([Problem(file, 0, str(error))]) from error
+    except ContractError as error:
+        message = "the request has no valid reply: "
+        raise _Faults([Problem(file, 0, f"{message}{violation}") for violation in error.violations]) from error
+    return request
+
+
+def _is_object(value: Json) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_text(value: Json) -> bool:
+    return isinstance(value, str)
+
+
+def is_time(value: Json) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _is_texts(value: Json) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+# Key of a case → whether a value is right, and what it has to be.
+_KEYS: Mapping[str, tuple[Callable[[Json], bool], str]] = {
+    "sample": (_is_text, "the name of a sample is"),
+    "request": (_is_object, "an object, the whole request, is"),
+    "set": (_is_object, 'an object of paths and values, such as {"call_full.channel.type": "incoming"}, is'),
+    "settings": (_is_object, "an object, the hook's whole table of settings, is"),
+    "now": (is_time, 'a time such as "2026-03-02T10:00:00+03:00" is'),
+    "outcome": (lambda value: value in OUTCOMES, f"one of {', '.join(OUTCOMES)} is"),
+    "reason": (lambda value: value in REASONS, f"one of {', '.join(REASONS)} is"),
+    "reply": (lambda value: True, ""),
+    "print": (_is_text, "a text that is printed is"),
+    "warnings": (_is_texts, "a list with a text for each warning is"),
+}
+_EXPECTATIONS = ("outcome", "reason", "reply", "print", "warnings")

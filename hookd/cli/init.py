@@ -1,0 +1,33 @@
+"""
+`hookd init`: a site to start from.
+"""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+from hookd import scaffold
+from hookd.cli.arguments import add_format
+from hookd.cli.output import OK, print_json, shown
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser(
+        "init", help="make a directory with settings, a hook and its tests", description="Overwrites nothing."
+    )
+    parser.add_argument("directory", type=Path, metavar="DIR", help="made if it is not there")
+    add_format(parser)
+    parser.set_defaults(command=init)
+
+
+def init(args: argparse.Namespace) -> int:
+    """Make the site, and say how it goes on."""
+    files = [shown(path) for path in scaffold.make_site(args.directory)]
+    commands = [f"cd {shlex.quote(str(args.directory))}", "hookd test", "hookd serve"]
+    if args.format == "json":
+        print_json({"files": files, "next": commands})
+    else:
+        print("\n".join(files), "Next:", *(f"  {command}" for command in commands), sep="\n")
+    return OK

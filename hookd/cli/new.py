@@ -1,0 +1,34 @@
+"""
+`hookd new`: a hook to start from.
+"""
+
+import argparse
+from typing import Any
+
+from hookd import scaffold
+from hookd.cli.arguments import add_format, add_point, add_site
+from hookd.cli.output import OK, print_json, shown
+from hookd.cli.session import hooks_directory, read_settings
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser(
+        "new", help="write a hook that changes nothing yet, and a test of it", description="Overwrites nothing."
+    )
+    add_point(parser)
+    add_site(parser)
+    add_format(parser)
+    parser.set_defaults(command=new)
+
+
+def new(args: argparse.Namespace) -> int:
+    """Write the hook and its case, and say how they are tried."""
+    hooks = hooks_directory(read_settings(args), args.site)
+    files = [shown(path) for path in scaffold.make_hook(hooks, args.point)]
+    commands = [f"hookd {verb} {args.point.name}" for verb in ("run", "test")]
+    if args.format == "json":
+        print_json({"files": files, "next": commands})
+    else:
+        print("\n".join(files), "Next:", *(f"  {command}" for command in commands), sep="\n")
+    return OK

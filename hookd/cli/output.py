@@ -1,0 +1,49 @@
+"""
+What commands print, and how they exit: results on standard output, problems on standard error, one a line.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from hookd.documents import Json
+from hookd.errors import Problem
+
+OK, YOURS_IS_WRONG, USAGE = 0, 1, 2
+
+
+def print_json(document: Json) -> None:
+    """Print *document* for people and programs alike."""
+    print(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def print_table(rows: Iterable[Sequence[str]]) -> None:
+    """Print *rows* with their columns aligned; the last column is as wide as it is."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def complain(line: object) -> None:
+    """Print one problem."""
+    print(line, file=sys.stderr)
+
+
+def shown(path: Path) -> str:
+    """Return *path* as it is reached from the working directory, where it lies below."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith(os.pardir) else relative
+
+
+def located(problem: Problem, directory: Path) -> Problem:
+    """Return *problem*, whose file is relative to *directory*, with the file as an editor finds it from here."""
+    return Problem(shown(directory / problem.file), problem.line, problem.message, problem.remedy)
+
+
+def problem_document(problem: Problem) -> dict[str, Json]:
+    """Return *problem* for `--format json`."""
+    return asdict(problem)

@@ -1,0 +1,148 @@
+"""
+`hookd run`: one run of one hook, on a sample or on a request of one's own.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hookd import cases, contract, documents, samples
+from hookd.cli.arguments import add_format, add_point, add_site, assignment, sample
+from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json
+from hookd.cli.session import with_site
+from hookd.differences import differences, shown
+from hookd.documents import Json
+from hookd.errors import ContractError, NotJsonError, SampleError, UsageError
+from hookd.hooks import settings_of
+from hookd.runner import Run
+from hookd.service import Service
+from hookd.sites import Site
+
+STDIN = "-"
+
+Change = Callable[[Json, Mapping[str, Json]], Json]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser("run", help="run a hook once and show the reply and what it changes")
+    add_point(parser)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--sample", metavar="NAME", help="see `hookd samples POINT`; without it the first of them")
+    source.add_argument("--input", metavar="FILE", help=f"the body of a request; {STDIN} is standard input")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=assignment,
+        metavar="PATH=VALUE",
+        help="change the request: call_full.channel.type=outgoing; again and again",
+    )
+    parser.add_argument(
+        "--settings",
+        action="append",
+        default=[],
+        type=assignment,
+        metavar="PATH=VALUE",
+        help="change the hook's settings for this run",
+    )
+    parser.add_argument("--now", metavar="TIME", type=_time, help="ISO time at which the hook's clock stands still")
+    add_site(parser)
+    add_format(parser)
+    parser.set_defaults(command=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the hook, and print the run."""
+    name, body = _read(args)
+    try:
+        request = contract.read_request(args.point, body)
+    except ContractError as error:
+        raise SampleError("\n".join(f"{name}: {violation}" for violation in error.violations)) from error
+    ended = with_site(args, lambda service, site: _run(service, site, args, body))
+    if args.format == "json":
+        print_json(document(ended))
+    else:
+        _print(ended, contract.envelope(contract.unchanged(request)))
+    return YOURS_IS_WRONG if ended.outcome == "fallback" else OK
+
+
+async def _run(service: Service, site: Site, args: argparse.Namespace, body: Json) -> Run:
+    settings = _changed(samples.laid_over, dict(settings_of(site.hooks.snapshot, args.point.name)), args.settings)
+    started = asyncio.get_running_loop().time()
+    return await service.runner.run(site, args.point, body, started=started, settings=settings, now=args.now)
+
+
+def document(run: Run) -> dict[str, Json]:
+    """
+    Return *run* as `--format json` shows it.
+    """
+    error = run.error and {
+        "file": run.error.file,
+        "line": run.error.line,
+        "message": run.error.message,
+        "remedy": run.error.remedy,
+        "code": run.error.code,
+    }
+    return {
+        "run_id": run.run_id,
+        "point": run.point,
+        "outcome": run.outcome,
+        "reason": run.reason or None,
+        "reply": run.reply,
+        "error": error,
+        "warnings": [{"path": warning.path, "message": warning.message} for warning in run.warnings],
+        "print": run.printed,
+        "times_ms": {phase: round(milliseconds, 3) for phase, milliseconds in run.times_ms.items()},
+    }
+
+
+def _print(run: Run, unchanged: Json) -> None:
+    for warning in run.warnings:
+        complain(f"warning: {warning}")
+    if run.error:
+        complain(run.error)
+    print(f"outcome: {run.outcome}" + (f" ({run.reason})" if run.reason else ""))
+    if run.reason == "no_hook":
+        print(f"there is no hook: `hookd new {run.point}` writes one")
+    for change in differences(unchanged, run.reply):
+        print(f"changed: {change.path}: {shown(change.expected)} → {shown(change.actual)}")
+    if run.printed:
+        print("print:", *(f"  {line}" for line in run.printed.splitlines()), sep="\n")
+    print("times:", ", ".join(f"{phase} {milliseconds:.2f} ms" for phase, milliseconds in run.times_ms.items()))
+    print("reply:")
+    print_json(run.reply)
+
+
+def _read(args: argparse.Namespace) -> tuple[str, Json]:
+    """Return what the request is called in messages, and its body."""
+    if args.input is None:
+        name = args.sample or samples.default(args.point)
+        return f"sample {name}", _changed(cases.changed, sample(args.point, name), args.set)
+    name = "standard input" if args.input == STDIN else args.input
+    return name, _changed(cases.changed, _parse(name, args.input), args.set)
+
+
+def _parse(name: str, path: str) -> Json:
+    try:
+        return documents.parse(sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes())
+    except OSError as error:
+        raise UsageError(f"{name}: cannot be read: {error.strerror}") from error
+    except NotJsonError as error:
+        raise SampleError(str(cases.not_json(name, error))) from error
+
+
+def _changed(change: Change, body: Json, assignments: list[tuple[str, Json]]) -> Json:
+    try:
+        return change(body, dict(assignments))
+    except SampleError as error:
+        raise UsageError(str(error)) from error
+
+
+def _time(text: str) -> str:
+    if not cases.is_time(text):
+        raise argparse.ArgumentTypeError(f'{text!r}: a time such as "2026-03-02T10:00:00+03:00" is expected')
+    return text

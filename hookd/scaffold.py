@@ -1,0 +1,293 @@
+"""
+What `hookd init` and `hookd new` write: a site to start from, and a hook to start from.
+
+Nothing is ever overwritten. The texts are made from the tables (settings, points, schemas, samples), so that they say
+what is true of this version.
+"""
+
+import json
+import os
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from hookd import contract, samples
+from hookd.cases import FOLDER
+from hookd.contract import schema
+from hookd.documents import Json
+from hookd.errors import UsageError
+from hookd.hooks import ALL_HOOKS, LIB, SETTINGS_FILE
+from hookd.points import LEGACY_KEYS, Point, Unchanged
+from hookd.settings import CONFIG_NAME, POINT_SETTINGS, SETTINGS, SITE_SETTINGS, Setting
+
+WIDTH = 100  # of lines in the files
+DIRECTORY_MODE, SECRETS_MODE = 0o755, 0o700
+EXAMPLE_POINT = "process_client_phone"
+
+# Values to show where the default says nothing.
+_EXAMPLES: Mapping[str, Json] = {
+    "hours": {"mon-fri": "09:00-18:00"},
+    "holidays": ["2027-01-01"],
+    "tokens_file": "secrets/tokens",
+    "operator_tokens_file": "secrets/operator_tokens",
+    "timeout_s": 0.5,
+    "on_error": {"phone": ""},
+}
+_DESCRIPTIONS = {"call_full": "The whole call, as far as the connector knows it; `call` reads it for you."}
+_UNSHOWN = frozenset({"tokens", "operator_tokens"})  # a token does not belong into a file that is shown around
+
+
+def make_site(directory: Path) -> list[Path]:
+    """
+    Make a site in *directory*, which need not exist, and return the files that were written.
+
+    Raises:
+        UsageError: Something is there already, or cannot be written; then nothing was written.
+    """
+    hooks = directory / "hooks"
+    case = hooks / FOLDER / EXAMPLE_POINT
+    files = {
+        directory / CONFIG_NAME: config(),
+        directory / ".gitignore": "/var/\n/secrets/\n",
+        hooks / SETTINGS_FILE: _SETTINGS,
+        hooks / f"{EXAMPLE_POINT}.py": _HOOK,
+        case / "prefix-is-cut.json": _json(_CASE),
+        case / "nothing-is-set.json": _json(_CASE_UNSET),
+    }
+    secrets = directory / "secrets"
+    _write(files, [hooks / LIB, secrets])
+    secrets.chmod(SECRETS_MODE)
+    return list(files)
+
+
+def make_hook(hooks: Path, point: Point) -> list[Path]:
+    """
+    Write a hook for *point* and a case for it below the directory *hooks*, and return the files.
+
+    Raises:
+        UsageError: One of them is there already, or cannot be written; then nothing was written.
+    """
+    scenario = samples.default(point).partition("@")[0]
+    files = {
+        hooks / f"{point.name}.py": hook(point),
+        hooks / FOLDER / point.name / f"{scenario}.json": _json(case(point)),
+    }
+    _write(files, [])
+    return list(files)
+
+
+def config() -> str:
+    """
+    Return a hookd.toml in which every setting stands as a comment.
+    """
+    parts = (
+        *_comment(f"hookd's settings. A line that begins with # shows the default or an example. {_PATHS}"),
+        "",
+        *_settings(SETTINGS),
+        "# The default site's own; other sites have these keys in sites/<name>/site.toml.",
+        "[site]",
+        *_settings(SITE_SETTINGS),
+        "# One table a point that needs other limits; `hookd points` lists the points.",
+        f"# [points.{EXAMPLE_POINT}]",
+        *_settings(POINT_SETTINGS),
+    )
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def hook(point: Point) -> str:
+    """
+    Return the text of a hook that changes nothing and says what may be changed.
+    """
+    text = [
+        f'"""\n{point.summary}\n',
+        *_about(point),
+        '"""',
+        "",
+        "",
+        f"def {point.name}(request, call, settings):",
+        *_body(point),
+    ]
+    return "\n".join(text) + "\n"
+
+
+def case(point: Point) -> dict[str, Json]:
+    """
+    Return a case of the hook that `hook` returns: the call stays as it is.
+    """
+    name = samples.default(point)
+    request = contract.read_request(point, samples.sample(point, name))
+    expected: dict[str, Json] = {"sample": name, "outcome": "unchanged"}
+    if point.unchanged is not Unchanged.NOTHING:
+        expected["reply"] = contract.unchanged(request)
+    return expected
+
+
+# ---- a hook ----------------------------------------------------------------------------------------------------
+
+
+def _about(point: Point) -> Iterator[str]:
+    yield from _block("Asked at:", [", ".join(point.stages)] if point.stages else [])
+    yield from _block("request:", _request_keys(point))
+    yield from _block("Return what changes:", _reply_keys(point))
+    yield from _block("Good to know:", point.notes)
+    yield from _paragraph(
+        f"The limit is {point.timeout_s:g} s"
+        + (", whatever is set." if point.is_fixed else f", or timeout_s under [points.{point.name}] in {CONFIG_NAME}.")
+    )
+    yield ""
+    yield from _paragraph(
+        "Tools come as parameters, in any order: call (the call at a glance), phones (compare and format numbers), "
+        f"clock (the site's time and working hours), settings ([{point.name}] in {SETTINGS_FILE}). "
+        "print() writes to the log of the run."
+    )
+    yield ""
+    yield f"Try it:   hookd run {point.name}"
+    yield f"Test it:  hookd test {point.name}"
+
+
+def _body(point: Point) -> Iterator[str]:
+    yield "    # Returning nothing keeps the call as it is."
+    example = schema.load(f"{point.name}.reply")["examples"][-1] if point.unchanged is not Unchanged.NOTHING else {}
+    if example:
+        yield "    # Name only what you change:"
+        yield from (f"    # {line}" for line in _literal(example, "", "return "))
+    if point.cancels:
+        yield "    # return CANCEL: the CRM request is not sent at all."
+    yield "    return None"
+
+
+def _literal(value: Json, indent: str, head: str = "") -> list[str]:
+    """Return lines that write *value* in Python after *head*: one line where it fits, else one an item."""
+    line = f"{indent}{head}{_inline(value)}"
+    if len(line) <= WIDTH or not isinstance(value, dict):
+        return [line]
+    inner = indent + "    "
+    items = [_literal(item, inner, f"{_inline(key)}: ") for key, item in value.items()]
+    lines = [line for *before, last in items for line in (*before, f"{last},")]
+    return [f"{indent}{head}{{", *lines, f"{indent}}}"]
+
+
+def _inline(value: Json) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_inline(key)}: {_inline(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    if isinstance(value, str) and '"' not in value:
+        return json.dumps(value, ensure_ascii=False)
+    return repr(value)
+
+
+def _request_keys(point: Point) -> Iterator[str]:
+    properties = schema.load(f"{point.name}.request")["properties"]
+    for key in properties:
+        if key not in LEGACY_KEYS:
+            is_required = " (always there)" if key in point.required else ""
+            yield f"{key}{is_required}: {_DESCRIPTIONS.get(key) or properties[key].get('description', '')}"
+
+
+def _reply_keys(point: Point) -> Iterator[str]:
+    properties = schema.load(f"{point.name}.reply").get("properties", {})
+    for key, value in properties.items():
+        yield f"{key}: {value.get('description', '')}"
+    if point.is_open:
+        yield "Any other field of the CRM object."
+    if point.unchanged is Unchanged.NOTHING:
+        yield "Nothing: it is not read."
+
+
+def _block(head: str, items: Iterable[str]) -> Iterator[str]:
+    lines = list(items)
+    if lines:
+        yield head
+        for line in lines:
+            yield from textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="    ")
+        yield ""
+
+
+def _paragraph(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH)
+
+
+# ---- a site ----------------------------------------------------------------------------------------------------
+
+_PATHS = "Paths start from this file's directory."
+
+_SETTINGS = f"""\
+# Settings of the hooks, one table a hook; [{ALL_HOOKS}] is for every hook. A change counts at once.
+
+[{EXAMPLE_POINT}]
+# outside_line = "9"
+"""
+
+_HOOK = f'''\
+"""
+Cut the digit that gets an outside line, so that the CRM sees the client's own number.
+
+It does nothing until {SETTINGS_FILE} says what to cut:
+
+    [{EXAMPLE_POINT}]
+    outside_line = "9"
+"""
+
+
+def {EXAMPLE_POINT}(request, settings):
+    outside_line = str(settings.get("outside_line", ""))
+    if outside_line and request["phone"].startswith(outside_line):
+        return {{"phone": request["phone"].removeprefix(outside_line)}}
+'''
+
+_CASE = {
+    "sample": "incoming",
+    "set": {"phone": "989001234567"},
+    "settings": {"outside_line": "9"},
+    "outcome": "ok",
+    "reply": {"phone": "89001234567"},
+}
+_CASE_UNSET = {
+    "sample": "incoming",
+    "set": {"phone": "989001234567"},
+    "settings": {},
+    "outcome": "unchanged",
+    "reply": {"phone": "989001234567"},
+}
+
+
+def _settings(rows: Iterable[Setting]) -> Iterator[str]:
+    for row in rows:
+        if row.name not in _UNSHOWN:
+            yield from _comment(row.about)
+            yield f"# {row.name} = {_toml(_EXAMPLES.get(row.name, row.default))}"
+            yield ""
+
+
+def _toml(value: Json) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, Path):
+        value = str(value)
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ")
+
+
+def _json(document: Json) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+# ---- files -----------------------------------------------------------------------------------------------------
+
+
+def _write(files: Mapping[Path, str], directories: Iterable[Path]) -> None:
+    there = [path for path in (*files, *directories) if os.path.lexists(path)]
+    if there:
+        raise UsageError("\n".join(f"{path}: is there already; nothing was written" for path in there))
+    try:
+        for directory in (*directories, *(path.parent for path in files)):
+            directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        for path, text in files.items():
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+    except OSError as error:
+        raise UsageError(f"{error.filename}: cannot be written: {error.strerror}") from error
