@@ -158,10 +158,6 @@ class Worker:
             answer = actions[message["t"]](message)
             if answer is not None:
                 wire.write(CHANNEL_FD, answer)
-                del message, answer
-                # After the answer, so that no caller waits for it: what this run left in cycles is gone before the next
-                # one starts, and its finalizers do not run inside somebody else's run.
-                gc.collect()
 
     def _set_site(self, message: Message) -> None:
         # A POSIX rule, not a name: the C library then needs no file for the local time of naive datetimes.
@@ -186,6 +182,9 @@ class Worker:
         now = datetime.fromisoformat(message["now"]) if message["now"] else None
         run = Run(program.name, message["document"], message["settings"], now, self._site)
         answer = execute(program, run, lambda text: wire.write(CHANNEL_FD, {"t": "print", "text": text}))
+        # Before the answer: finalizers of what the run left in cycles are still its own, and within its deadline. All
+        # that was there before the fork is frozen, so this costs a few µs.
+        gc.collect()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         return {"t": "done", **answer, "cpu_s": usage.ru_utime + usage.ru_stime, "rss_kb": usage.ru_maxrss}
 
@@ -247,6 +246,9 @@ def compile_program(message: Message) -> Program:
     module = language.compile_source(message["source"], message["file"])
     libs: dict[str, Module] = {}
     _add_libs(module, message["libs"], libs)
+    missing = language.lib_problems([module, *libs.values()], libs)
+    if missing:
+        raise LoadError(missing)
     kind, name = message["kind"], message["name"]
     entry = name if kind == "point" else name.rpartition("/")[2]
     function = module.functions.get(entry)
@@ -288,34 +290,33 @@ def parameter_problems(function: Function, file: str, document: str) -> list[Pro
 
 def _add_libs(module: Module, sources: Mapping[str, str], libs: dict[str, Module]) -> None:
     for name in module.lib_imports:
-        if name in libs:
-            continue
-        if name not in sources:
-            there = ", ".join(f"lib.{known}" for known in sources) or "none"
-            problem = Problem(
-                module.file, 0, f"import lib.{name}: there is no file lib/{name}.py.", f"There are: {there}."
-            )
-            raise LoadError([problem])
-        libs[name] = language.compile_source(sources[name], f"lib/{name}.py")
-        _add_libs(libs[name], sources, libs)
+        if name in sources and name not in libs:
+            libs[name] = language.compile_source(sources[name], f"lib/{name}.py")
+            _add_libs(libs[name], sources, libs)
 
 
 def execute(program: Program, run: Run, write: Callable[[str], None]) -> Message:
     """
     Return what came of *program*: {"ok": Json}, {"cancel": true} or {"error": {…}}; *write* gets what it prints.
     """
+    session = Session(program.libs, public=PUBLIC, cancel=CANCEL, write=write)
     try:
-        session = Session(program.libs, public=PUBLIC, cancel=CANCEL, write=write)
-        function: Any = session.run_module(program.module)[program.entry]
-        arguments = {name: PURE_TOOLS[name](run) for name in program.parameters if name in PURE_TOOLS}
-        if len(arguments) < len(program.parameters):
-            arguments[next(name for name in program.parameters if name not in PURE_TOOLS)] = run.document
-        result = function(**arguments)
-        if result is CANCEL:
-            return {"cancel": True}
-        return {"ok": language.plain(result)}
+        return _answer(program, run, session)
     except NotPlain as error:
         return {"error": {"code": "contract", "path": error.path, "message": error.message, "remedy": error.remedy}}
     except BaseException as error:
         code = "memory" if isinstance(error, MemoryError) else "error"
         return {"error": {"code": code, **asdict(language.explain(error, program.modules))}}
+    finally:
+        session.close()  # what the run left behind can neither print nor call anything any more
+
+
+def _answer(program: Program, run: Run, session: Session) -> Message:
+    function: Any = session.run_module(program.module)[program.entry]
+    arguments = {name: PURE_TOOLS[name](run) for name in program.parameters if name in PURE_TOOLS}
+    if len(arguments) < len(program.parameters):
+        arguments[next(name for name in program.parameters if name not in PURE_TOOLS)] = run.document
+    result = function(**arguments)
+    if result is CANCEL:
+        return {"cancel": True}
+    return {"ok": language.plain(result)}

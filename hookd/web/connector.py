@@ -17,6 +17,7 @@ import structlog
 
 from hookd import documents, metrics
 from hookd.errors import ContractError, HookdError, SenderError, UnknownPointError, Violation
+from hookd.logs import mask
 from hookd.names import meant
 from hookd.points import ALIASES, POINTS, RECORD_POINT, Point
 from hookd.runner import Run
@@ -115,7 +116,13 @@ class Connector:
             run = await self._answer(scope, receive, target, caller, started)
         except SenderError as error:
             metrics.REFUSED.labels(error.code).inc()
-            log.info("refused", path=scope["path"][:200], code=error.code, client=caller.host, error=str(error)[:500])
+            log.info(
+                "refused",
+                path=mask(scope["path"][:200]),
+                code=error.code,
+                client=caller.host,
+                error=mask(str(error)[:500]),
+            )
             await _send(send, error.status, documents.dump(error_document(error)), _error_headers(error))
             return
         except _GoneError:

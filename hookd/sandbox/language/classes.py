@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from hookd.sandbox.language.remedies import with_remedy
+from hookd.sandbox.language.remedies import name_of, with_remedy
 
 # Methods with two underscores that a hook's classes may define. Python calls them for the hook's own operators and for
 # host code that gets such an object; that host code checks exact types first. Not here, and why:
@@ -73,7 +73,7 @@ class HookClass(type):
         for base in bases:
             if type(base) is not HookClass and base not in _BASES:
                 raise with_remedy(
-                    TypeError(f"class {name} cannot build on {_name_of(base)}."),
+                    TypeError(f"class {name} cannot build on {name_of(base)}."),
                     "Build on nothing, on another class of yours or on Exception, and keep the value inside: "
                     "self.items = {}",
                 )

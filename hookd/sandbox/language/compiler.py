@@ -75,7 +75,7 @@ def _compiled(source: str, file: str, noted: list[warnings.WarningMessage]) -> M
     transformer = Transformer(file, known.bound, known.modules)
     transformer.visit(tree)
     if transformer.problems:
-        raise LoadError(_all_problems(transformer.problems, source, file))
+        raise LoadError(_all_problems(transformer, source, file))
     code = _compile(tree, file)
     faults = bytecode.faults(code)
     if faults:
@@ -111,9 +111,11 @@ def _compile(tree: ast.Module, file: str) -> CodeType:
     return compile(tree, file, "exec", dont_inherit=True, optimize=0)
 
 
-def _all_problems(problems: list[Problem], source: str, file: str) -> list[Problem]:
+def _all_problems(transformer: Transformer, source: str, file: str) -> list[Problem]:
     """The transformer's problems, and the one that only Python's own compiler would find."""
-    found = list(problems)
+    found = transformer.problems
+    if transformer.is_exponential:
+        return found
     try:
         _compile(ast.parse(source, file), file)
     except SyntaxError as error:

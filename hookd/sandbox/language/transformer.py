@@ -21,11 +21,10 @@ from typing import Any, TypeVar
 from RestrictedPython.transformer import INSPECT_ATTRIBUTES, IOPERATOR_TO_STR, RestrictingNodeTransformer
 
 from hookd.errors import Problem
-from hookd.sandbox.language import refusals
+from hookd.sandbox.language import nodes, refusals
 from hookd.sandbox.language.classes import METHODS, is_reserved
 from hookd.sandbox.language.imports import import_fault, member_fault
 from hookd.sandbox.language.modules import OFFERED
-from hookd.sandbox.language.nodes import bind, call, key, name
 from hookd.sandbox.language.refusals import Refusal
 
 Node = TypeVar("Node", bound=ast.AST)
@@ -35,6 +34,9 @@ _BUILTIN_BASES = frozenset(
 )
 _NAME_SHOWN_MAX = 60
 _PROBLEMS_MAX = 100  # a file with more is not corrected line by line
+_FINALLY_DEPTH_MAX = (
+    6  # CPython compiles each finally block twice: 19 in one another are 2.7 s and a million instructions
+)
 
 
 class Transformer(RestrictingNodeTransformer):
@@ -43,6 +45,7 @@ class Transformer(RestrictingNodeTransformer):
 
     Attributes:
         lib_names: (lib file, name in it or "", line) of each import from lib.
+        is_exponential: Whether Python's compiler had better not see the file.
     """
 
     def __init__(self, file: str, bound: Iterable[str], modules: Mapping[str, str]) -> None:
@@ -59,6 +62,8 @@ class Transformer(RestrictingNodeTransformer):
         self._modules = modules
         self._is_class_body = False
         self._is_annotation = False
+        self._finally_depth = 0
+        self.is_exponential = False
         self._found: dict[Problem, int] = {}  # problem → column where its place ends
 
     # Problems.
@@ -112,9 +117,9 @@ class Transformer(RestrictingNodeTransformer):
     def _visit(self, node: Any) -> Any:
         return getattr(self, "visit_" + type(node).__name__, self.generic_visit)(node)
 
-    def _visit_all(self, nodes: list[Any]) -> list[Any]:
-        visited = map(self._visit, nodes)
-        return [each for found in visited for each in (found if isinstance(found, list) else [found])]
+    def _visit_all(self, each: list[Any]) -> list[Any]:
+        visited = map(self._visit, each)
+        return [node for found in visited for node in (found if isinstance(found, list) else [found])]
 
     # Names.
 
@@ -167,13 +172,13 @@ class Transformer(RestrictingNodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         is_read = isinstance(node.ctx, ast.Load)
         if is_read and self._is_super(node.value) and node.attr in METHODS:
-            return call("_super_", node, node.value, ast.Constant(node.attr))
+            return nodes.call("_super_", node, node.value, ast.Constant(node.attr))
         self._check_attribute(node)
         self._check_member(node)
         node.value = self._visit(node.value)
         if is_read:
-            return call("_getattr_", node, node.value, ast.Constant(node.attr))
-        node.value = call("_writeattr_", node, node.value, ast.Constant(node.attr))
+            return nodes.call("_getattr_", node, node.value, ast.Constant(node.attr))
+        node.value = nodes.call("_writeattr_", node, node.value, ast.Constant(node.attr))
         return node
 
     def _check_attribute(self, node: ast.Attribute) -> None:
@@ -227,7 +232,7 @@ class Transformer(RestrictingNodeTransformer):
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         node = self.node_contents_visit(node)
         if not isinstance(node.ctx, ast.Load):
-            node.value = call("_write_", node, node.value)
+            node.value = nodes.call("_write_", node, node.value)
         return node
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
@@ -249,6 +254,21 @@ class Transformer(RestrictingNodeTransformer):
 
     def visit_Module(self, node: ast.Module) -> ast.AST:
         return self.node_contents_visit(node)
+
+    def visit_Try(self, node: ast.Try) -> ast.AST:
+        node.body = self._visit_all(node.body)
+        node.handlers = self._visit_all(node.handlers)
+        node.orelse = self._visit_all(node.orelse)
+        if node.finalbody:
+            self._finally_depth += 1
+            if self._finally_depth > _FINALLY_DEPTH_MAX:
+                self.is_exponential = True
+                self._refuse(
+                    node, f"more than {_FINALLY_DEPTH_MAX} finally in one another.", "Write a function for the rest."
+                )
+            node.finalbody = self._visit_all(node.finalbody)
+            self._finally_depth -= 1
+        return node
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         # `__radd__ = __add__` in a class body is a method too.
@@ -272,9 +292,11 @@ class Transformer(RestrictingNodeTransformer):
         value = self._visit(node.value)
         if isinstance(target, ast.Attribute):
             self._check_attribute(target)
-            start = call("_augattr_", node, sign, self._visit(target.value), ast.Constant(target.attr))
+            start = nodes.call("_augattr_", node, sign, self._visit(target.value), ast.Constant(target.attr))
         else:
-            start = call("_augitem_", node, sign, self._visit(target.value), key(self._visit(target.slice), node))
+            start = nodes.call(
+                "_augitem_", node, sign, self._visit(target.value), nodes.key(self._visit(target.slice), node)
+            )
         finish = ast.copy_location(ast.Call(start, [value], []), node)
         return ast.copy_location(ast.Expr(finish), node)
 
@@ -291,7 +313,7 @@ class Transformer(RestrictingNodeTransformer):
             if alias.name.startswith("lib."):
                 self.lib_names.append((alias.name.removeprefix("lib."), "", node.lineno))
             is_top = alias.asname is None and "." in alias.name
-            statements.append(bind(node, name, "_import_", alias.name, is_top))
+            statements.append(nodes.bind(node, name, "_import_", alias.name, is_top))
         return statements
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
@@ -317,7 +339,7 @@ class Transformer(RestrictingNodeTransformer):
         if module == "lib":
             self._refuse_if(node, import_fault(f"lib.{name}"))
             self.lib_names.append((name, "", node.lineno))
-            return bind(node, target, "_import_", f"lib.{name}", False)
+            return nodes.bind(node, target, "_import_", f"lib.{name}", False)
         if module.startswith("lib."):
             if name.startswith("_"):
                 self._refuse(
@@ -327,10 +349,10 @@ class Transformer(RestrictingNodeTransformer):
                 )
             self.lib_names.append((module.removeprefix("lib."), name, node.lineno))
         elif f"{module}.{name}" in OFFERED:
-            return bind(node, target, "_import_", f"{module}.{name}", False)
+            return nodes.bind(node, target, "_import_", f"{module}.{name}", False)
         elif module in OFFERED:
             self._refuse_if(node, member_fault(module, name))
-        return bind(node, target, "_from_", module, name)
+        return nodes.bind(node, target, "_from_", module, name)
 
     # Functions and classes.
 
@@ -380,7 +402,7 @@ class Transformer(RestrictingNodeTransformer):
         outer, self._is_class_body = self._is_class_body, True
         node.body = self._visit_all(node.body)
         self._is_class_body = outer
-        node.keywords = [ast.keyword("metaclass", name("_metaclass_", node))]
+        node.keywords = [ast.keyword("metaclass", nodes.name("_metaclass_", node))]
         ast.copy_location(node.keywords[0], node)
         return node
 

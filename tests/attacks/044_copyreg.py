@@ -1,0 +1,7 @@
+# expect: load
+"""copy.copyreg."""
+
+
+def process_client_phone(request):
+    import copy
+    return str(copy.copyreg)[:80]

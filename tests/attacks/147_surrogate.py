@@ -1,0 +1,6 @@
+# expect: contract
+"""Half a character."""
+
+
+def process_client_phone(request):
+    return {'phone': '\ud800'}

@@ -1,0 +1,6 @@
+# expect: error
+"""type(type)."""
+
+
+def process_client_phone(request):
+    return str(type(type))

@@ -1,0 +1,6 @@
+# expect: error
+"""The mapping behind a view."""
+
+
+def process_client_phone(request):
+    return str({}.keys().mapping)

@@ -1,0 +1,6 @@
+# expect: contract
+"""A function as the result."""
+
+
+def process_client_phone(request):
+    return {'phone': print}
