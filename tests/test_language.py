@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookd.errors import LoadError, Problem
-from hookd.sandbox.language import Function, Module, Session, compile_source, lib_problems, plain
+from hookd.sandbox.language import Function, Module, Session, attribute_guards, compile_source, lib_problems, plain
 from hookd.sandbox.language.attributes import ATTRIBUTES, CLASS_ATTRIBUTES
 from hookd.sandbox.language.bytecode import faults
 from hookd.sandbox.language.classes import METHODS
@@ -44,7 +44,7 @@ def libs() -> dict[str, Module]:
 
 
 def session(**options: Any) -> Session:
-    return Session(libs(), **{"public": {}, "cancel": None, **options})
+    return Session(libs(), **{"attributes": attribute_guards({}), "cancel": None, **options})
 
 
 def called(source: str, *arguments: Any, **options: Any) -> Any:
@@ -455,14 +455,14 @@ def test_tools_show_what_is_public() -> None:
     """
     Of a tool a hook reaches exactly the attributes that are listed for its class, and sets none.
     """
-    public = {Tool: frozenset({"shown"})}
+    public: dict[type, frozenset[str]] = {Tool: frozenset({"shown"})}
     reads = "def hook(tool):\n    return [tool.shown] + [hasattr(tool, n) for n in ('hidden', 'values', '__init__')]\n"
 
-    assert called(reads, Tool(), public=public) == ["shown", False, False, False]
+    assert called(reads, Tool(), attributes=attribute_guards(public)) == ["shown", False, False, False]
     with pytest.raises(AttributeError, match=r"a Tool has no attribute hidden\."):
-        called("def hook(tool):\n    return tool.hidden\n", Tool(), public=public)
+        called("def hook(tool):\n    return tool.hidden\n", Tool(), attributes=attribute_guards(public))
     with pytest.raises(TypeError, match="a Tool does not let its attribute shown be changed"):
-        called("def hook(tool):\n    tool.shown = 1\n", Tool(), public=public)
+        called("def hook(tool):\n    tool.shown = 1\n", Tool(), attributes=attribute_guards(public))
 
 
 @pytest.mark.parametrize(
@@ -597,7 +597,7 @@ sys.addaudithook(lambda event, details: opened.append(details[0]) if event in ("
 libs = {name: compile_source(source, f"lib/{name}.py") for name, source in sources.items()}
 for name, source, expected in ordinary:
     module = compile_source(source, corpus.FILE)
-    session = Session(libs, public={}, cancel=None)
+    session = Session(libs, attributes=attribute_guards({}), cancel=None)
     assert plain(session.run_module(module)[corpus.FUNCTION](corpus.request())) == expected, name
     session.close()
 for name, source, expected in refused:
@@ -609,7 +609,7 @@ failing = ["x = {}['a']", "x = nosuch", "x = None['a']", "import lib.broken", "d
 for source in failing:
     module = compile_source(source, corpus.FILE)
     try:
-        Session(libs, public={}, cancel=None).run_module(module)
+        Session(libs, attributes=attribute_guards({}), cancel=None).run_module(module)
     except BaseException as error:
         str(explain(error, [module, *libs.values()]))
 gc.collect()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hookd.errors import LoadError
-from hookd.sandbox.language import Module, NotPlain, Session, compile_source, explain, plain
+from hookd.sandbox.language import Module, NotPlain, Session, attribute_guards, compile_source, explain, plain
 from tests import corpus
 
 ATTACKS = sorted((Path(__file__).parent / "attacks").glob("*.py"))
@@ -34,7 +34,7 @@ def outcome(source: str) -> tuple[str, object]:
         module = compile_source(source, corpus.FILE)
     except LoadError as error:
         return "load", error.problems[0]
-    session = Session(LIBS, public={}, cancel=object())
+    session = Session(LIBS, attributes=attribute_guards({}), cancel=object())
     try:
         return _run(module, session)
     finally:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookd.errors import Problem
-from hookd.sandbox.language import Module, Session, compile_source, explain
+from hookd.sandbox.language import Module, Session, attribute_guards, compile_source, explain
 from hookd.sandbox.language.explain import TEXT_MAX
 from hookd.sandbox.language.session import escaped
 from hookd.sandbox.pure import ToolError
@@ -32,7 +32,7 @@ def explained(source: str, *arguments: Any) -> Problem:
     """What is told of the error that the function `hook` in *source*, or its file, raises."""
     libs = {name: compile_source(text, f"lib/{name}.py") for name, text in corpus.libs().items()}
     module = compile_source(source, FILE)
-    session = Session(libs, public={Tool: frozenset({"ask", "break_down"})}, cancel=None)
+    session = Session(libs, attributes=attribute_guards({Tool: frozenset({"ask", "break_down"})}), cancel=None)
     try:
         names: dict[str, Any] = session.run_module(module)
         names["hook"](*arguments)

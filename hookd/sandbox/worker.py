@@ -33,12 +33,10 @@ Message = dict[str, Any]
 
 # The document that a hook of each kind gets under this parameter name.
 DOCUMENTS: Mapping[str, str] = {"point": "request", "event": "event", "placement": "placement", "job": "job"}
-PUBLIC: Mapping[type, frozenset[str]] = {
-    **CALL_PUBLIC,
-    Clock: Clock.PUBLIC,
-    Phones: Phones.PUBLIC,
-    Settings: Settings.PUBLIC,
-}
+# What hooks may reach of the tools, beside what they may reach of plain values.
+ATTRIBUTES = language.attribute_guards(
+    {**CALL_PUBLIC, Clock: Clock.PUBLIC, Phones: Phones.PUBLIC, Settings: Settings.PUBLIC}
+)
 
 
 class Cancel:
@@ -197,7 +195,7 @@ def check(message: Message) -> Message:
         program = compile_program(message)
     except LoadError as error:
         return _checked(error.problems)
-    session = Session(program.libs, public=PUBLIC, cancel=CANCEL, write=lambda text: None)
+    session = Session(program.libs, attributes=ATTRIBUTES, cancel=CANCEL, write=lambda text: None)
     try:
         session.run_module(program.module)
     except BaseException as error:
@@ -299,7 +297,7 @@ def execute(program: Program, run: Run, write: Callable[[str], None]) -> Message
     """
     Return what came of *program*: {"ok": Json}, {"cancel": true} or {"error": {…}}; *write* gets what it prints.
     """
-    session = Session(program.libs, public=PUBLIC, cancel=CANCEL, write=write)
+    session = Session(program.libs, attributes=ATTRIBUTES, cancel=CANCEL, write=write)
     try:
         return _answer(program, run, session)
     except NotPlain as error:

@@ -18,6 +18,7 @@ which gets past the guards, uses up memory or never ends meets the jail.
 from hookd.sandbox.language.compiler import compile_source
 from hookd.sandbox.language.explain import explain
 from hookd.sandbox.language.facades import zone
+from hookd.sandbox.language.guards import attribute_guards
 from hookd.sandbox.language.libs import lib_problems
 from hookd.sandbox.language.module import Function, Module
 from hookd.sandbox.language.modules import OFFERED
@@ -31,6 +32,7 @@ __all__ = [
     "Module",
     "NotPlain",
     "Session",
+    "attribute_guards",
     "compile_source",
     "explain",
     "lib_problems",

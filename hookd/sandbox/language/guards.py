@@ -56,12 +56,13 @@ INPLACE: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
 
 class AttributeGuards(NamedTuple):
     """
-    Attribute reads of one session.
+    Attribute reads, and the augmented assignments that begin with one.
     """
 
     read: Getattr
     getattr: Callable[..., Any]
     hasattr: Callable[[Any, str], bool]
+    augment: Callable[[str, Any, str], Callable[[Any], None]]
 
 
 def attribute_guards(public: Mapping[type, frozenset[str]]) -> AttributeGuards:
@@ -100,7 +101,7 @@ def attribute_guards(public: Mapping[type, frozenset[str]]) -> AttributeGuards:
 
     # Python's own messages call them by these.
     guarded_getattr.__qualname__, guarded_hasattr.__qualname__ = "getattr", "hasattr"
-    return AttributeGuards(read, guarded_getattr, guarded_hasattr)
+    return AttributeGuards(read, guarded_getattr, guarded_hasattr, _attribute_augmenter(read))
 
 
 def _read_other(value: Any, kind: type, name: str) -> Any:
@@ -217,7 +218,7 @@ def augment_item(sign: str, target: Any, key: Any) -> Callable[[Any], None]:
     return finish
 
 
-def attribute_augmenter(read: Getattr) -> Callable[[str, Any, str], Callable[[Any], None]]:
+def _attribute_augmenter(read: Getattr) -> Callable[[str, Any, str], Callable[[Any], None]]:
     """
     Return what starts `target.name sign= value`, as augment_item does for items.
     """

@@ -15,7 +15,7 @@ from typing import Any
 
 from hookd.sandbox.language import guards, modules
 from hookd.sandbox.language.classes import EXCEPTIONS, HookClass
-from hookd.sandbox.language.guards import Keys
+from hookd.sandbox.language.guards import AttributeGuards, Keys
 from hookd.sandbox.language.module import Module
 from hookd.sandbox.language.namespace import Namespace
 from hookd.sandbox.language.remedies import with_remedy
@@ -70,7 +70,7 @@ class Session:
         self,
         libs: Mapping[str, Module],
         *,
-        public: Mapping[type, frozenset[str]],
+        attributes: AttributeGuards,
         cancel: object,
         print_limit_bytes: int = 65_536,
         seed: int | None = None,
@@ -79,7 +79,7 @@ class Session:
         """
         Args:
             libs: The site's compiled lib files by name ("numbers" for lib/numbers.py).
-            public: What of which tool class a hook may reach.
+            attributes: What of which object a hook may reach; without state, made once for all runs.
             cancel: What the name CANCEL stands for.
             print_limit_bytes: Of UTF-8; what a hook prints beyond it is dropped.
             seed: Of the run's random numbers; None takes the system's entropy.
@@ -91,7 +91,6 @@ class Session:
         self._spaces: dict[str, Namespace] = {}  # of this run: lib files, random, decimal
         self._loading: list[str] = []
         self._globals: list[dict[str, Any]] = []  # of each file that was executed
-        attributes = guards.attribute_guards(public)
         self._names: dict[str, Any] = {
             **_GUARDS,
             "__builtins__": {
@@ -103,7 +102,7 @@ class Session:
                 "CANCEL": cancel,
             },
             "_getattr_": attributes.read,
-            "_augattr_": guards.attribute_augmenter(attributes.read),
+            "_augattr_": attributes.augment,
             "_import_": self._import,
             "_from_": self._from,
         }

@@ -14,6 +14,7 @@ from hookd.errors import LoadError
 from hookd.sandbox.language.compiler import compile_source
 from hookd.sandbox.language.explain import explain
 from hookd.sandbox.language.facades import zones
+from hookd.sandbox.language.guards import attribute_guards
 from hookd.sandbox.language.plain import plain
 from hookd.sandbox.language.session import Session
 
@@ -243,7 +244,7 @@ def warm_up() -> None:
         "warm".encode(name).decode(name)
     libs = {"warm": compile_source(LIB, "lib/warm.py")}
     module = compile_source(HOOK, "warm.py")
-    session = Session(libs, public={}, cancel=None, seed=1)
+    session = Session(libs, attributes=attribute_guards({}), cancel=None, seed=1)
     names: dict[str, Any] = session.run_module(module)
     plain(names["warm"]({"a": 1}))
     for failure in (
