@@ -586,7 +586,7 @@ WATCHED = """
 import gc, sys
 from tests import corpus
 from hookd.errors import LoadError
-from hookd.sandbox.language import Session, compile_source, explain, plain, warm_up
+from hookd.sandbox.language import Session, attribute_guards, compile_source, explain, plain, warm_up
 
 ordinary, refused = list(corpus.ordinary()), list(corpus.refused())
 sources = corpus.libs()

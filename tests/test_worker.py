@@ -175,6 +175,8 @@ def test_a_worker_has_nothing_of_ours(loop: Loop) -> None:
     the same user may not look into it.
     """
     loop.result(f"def {POINT.name}(request):\n    return 1\n", {})
+    while loop.do(_states(loop.pool)).get("starting"):  # what is not locked yet is no worker
+        pass
     worker = loop.pool.pids()[-1]
     environment = Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
     descriptors = {os.readlink(f"/proc/{worker}/fd/{fd}").partition(":")[0] for fd in os.listdir(f"/proc/{worker}/fd")}
