@@ -11,7 +11,8 @@ from hookd import contract, samples
 from hookd.documents import Json, dump, parse
 from hookd.errors import SampleError
 from hookd.points import CALL_KEYS, CALL_STAGES, LEGACY_KEYS, POINTS, RECORD_POINT
-from hookd.samples import SCENARIOS, Form
+from hookd.samples import SCENARIOS
+from hookd.samples.scenarios import Form, Scenario
 
 ALL = [(point, name) for point in POINTS for name in samples.names(POINTS[point])]
 FULL = [(point, name) for point, name in ALL if "call_full" in samples.sample(POINTS[point], name)]
@@ -19,7 +20,7 @@ STAGED = [(point, name) for point, name in FULL if "@" in name]
 UNSET = "0001-01-01 00:00:00"
 
 
-def scenario_of(name: str) -> samples.Scenario:
+def scenario_of(name: str) -> Scenario:
     return SCENARIOS[name.partition("@")[0]]
 
 

@@ -1,0 +1,82 @@
+"""
+Where in a call a point asks, and what the connector has found out by then.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from hookd.points import RECORD_POINT, REGISTRATION_STAGES, Point
+from hookd.samples.scenarios import Form, Scenario
+
+# Where a point is not asked in every call.
+_ASKED: Mapping[str, Callable[[Scenario], bool]] = {
+    "process_user_phone": lambda call: bool(call.conversations),
+    "customize_show_call_card": lambda call: bool(call.conversations),
+    # The CRM itself registers what is clicked in it.
+    "process_registration_params": lambda call: not call.is_click_to_call,
+    "process_originate_params": lambda call: call.is_click_to_call,
+    "process_task_creation_params": lambda call: not call.is_answered,
+    RECORD_POINT: lambda call: call.is_answered,
+    "customize_attach_record_url": lambda call: call.is_answered,
+    # The same in every version of the connector, so legacy would repeat incoming.
+    "customize_autodistribution": lambda call: (
+        call.is_incoming and bool(call.conversations) and call.form is not Form.LEGACY
+    ),
+}
+
+
+def is_asked(point: Point, scenario: Scenario) -> bool:
+    asked = _ASKED.get(point.name)
+    return scenario.form is Form.MINIMAL or asked is None or asked(scenario)
+
+
+def stages(point: Point, scenario: Scenario) -> tuple[str, ...]:
+    stages = tuple(stage for stage in scenario.stages if stage in point.stages)
+    return stages[:1] if point.stages == REGISTRATION_STAGES else stages  # a call is registered once
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """
+    One second of a call, and what is known by then.
+
+    Attributes:
+        told: Index of the conversation that is asked about; no meaning where the call has none.
+        has_user: Whether the employee of that conversation was looked up.
+        has_client: Whether the client was looked up.
+        is_registered: Whether the CRM knows the call; a new client exists from then on.
+    """
+
+    stage: str
+    at_s: int
+    told: int
+    has_user: bool
+    has_client: bool
+    is_registered: bool
+
+
+_BEFORE_LOOKUP = ("process_user_phone", "process_client_phone")
+_BEFORE_REGISTRATION = (*_BEFORE_LOOKUP, "need_registration", "process_registration_params")
+
+
+def moment_of(point: Point, scenario: Scenario, stage: str) -> Moment:
+    told = 0 if point.stages == REGISTRATION_STAGES else scenario.told
+    at_s = _second_of(stage, scenario, told)
+    is_first = at_s == scenario.asks_first_s and not scenario.is_click_to_call  # the CRM knows its own clicks
+    return Moment(
+        stage,
+        at_s,
+        told,
+        has_user=not (stage == "conversation_requested" and point.name in _BEFORE_LOOKUP),
+        has_client=not (is_first and point.name in _BEFORE_LOOKUP),
+        is_registered=not (is_first and point.name in _BEFORE_REGISTRATION),
+    )
+
+
+def _second_of(stage: str, scenario: Scenario, told: int) -> int:
+    if stage == "call_ended":
+        return scenario.ends_s
+    span = scenario.conversations[told].span
+    if stage == "conversation_accepted" and span.answers_s is not None:
+        return span.answers_s
+    return span.ends_s if stage == "conversation_ended" else span.starts_s
