@@ -35,6 +35,7 @@ from hookd.points import ALIASES, POINTS
 
 MAX_SOURCE_BYTES = 65_536  # longer sources take the compiler seconds; real hooks have 1 to 5 KB
 SETTLE_S = 0.05  # a file that changes between two looks is still being written
+SETTLE_LOOKS = 6  # then it is read as it is; the next look finds the rest
 SETTINGS_FILE = "settings.toml"
 ALL_HOOKS = "all"  # the table of settings.toml that every hook gets
 LIB = "lib"
@@ -110,66 +111,105 @@ class HookFiles:
         self._accepted = Accepted(state / "sites" / site) if state else None
         self._check = check
         self._stamps: Stamps | None = None
+        self._rejected: dict[str, tuple[str, Mapping[str, str], tuple[Problem, ...]]] = {}
 
-    async def refresh(self) -> bool:
+    def is_stale(self, stamps: Stamps) -> bool:
+        """Whether the files have changed since the snapshot was made; *stamps* is what `look` sees now."""
+        return stamps != self._stamps
+
+    async def refresh(self) -> None:
         """
-        Bring the snapshot up to date; return whether anything had changed.
+        Bring the snapshot up to date with the files, if they changed.
+
+        Raises:
+            Busy: No worker was free to check a hook; the files count as changed still.
+            OSError: The directory cannot be looked at.
         """
         stamps = await asyncio.to_thread(look, self.directory)
-        if stamps == self._stamps:
-            return False
-        is_first = self._stamps is None
-        if not is_first:
+        if not self.is_stale(stamps):
+            return
+        good_before, is_current = self.snapshot.hooks, True
+        if self._stamps is None:
+            if self._accepted:
+                good_before, is_current = await asyncio.to_thread(self._accepted.load)
+        else:
             stamps = await self._settled(stamps)
         files, unreadable = await asyncio.to_thread(_read_all, self.directory, stamps)
-        self.snapshot = await self._next(files, unreadable, is_first=is_first)
+        await self._update(files, unreadable, good_before, is_current=is_current)
         self._stamps = stamps
         BROKEN.labels(self.site).set(len(self.snapshot.broken))
-        return True
 
     async def _settled(self, stamps: Stamps) -> Stamps:
-        while True:
+        for _ in range(SETTLE_LOOKS):
             await asyncio.sleep(SETTLE_S)
             again = await asyncio.to_thread(look, self.directory)
             if again == stamps:
-                return again
+                break
             stamps = again
+        return stamps
 
-    async def _next(self, files: Mapping[str, str], unreadable: Mapping[str, Problem], *, is_first: bool) -> Snapshot:
+    async def _update(
+        self,
+        files: Mapping[str, str],
+        unreadable: Mapping[str, Problem],
+        good_before: Mapping[str, Hook],
+        *,
+        is_current: bool,
+    ) -> None:
+        """
+        Put what is known at once into force, then one hook after the other as it is examined.
+
+        Until a hook was examined its last good version serves; where there is none, its runs fall back.
+        """
         old = self.snapshot
         libs = {Path(file).stem: source for file, source in files.items() if file.startswith(f"{LIB}/")}
-        good_before, is_current = old.hooks, True
-        if is_first and self._accepted:
-            good_before, is_current = self._accepted.load()
-        hooks: dict[str, Hook] = {}
-        broken: dict[str, tuple[Problem, ...]] = {}
-        for name in POINTS:
-            file = f"{name}.py"
-            if file not in files and file not in unreadable:
-                self._note_removed(name, old)
-                continue
-            before = good_before.get(name)
-            problems: tuple[Problem, ...] = (unreadable[file],) if file in unreadable else ()
-            if not problems and before and is_current and _is_same(before, files[file], libs):
-                hooks[name] = before
-                continue
-            found: Hook | None = None
-            if not problems:
-                found, problems = await self._examine(name, file, files[file], libs)
-            if found is None and before and not is_current:
-                before, _ = await self._examine(name, file, before.source, before.libs)
-            self._note(name, found, before, problems, old)
-            if found or before:
-                hooks[name] = found or before  # type: ignore[assignment]  # one of them is there
-            if problems:
-                broken[name] = problems
-        if self._accepted and hooks != good_before:
-            self._accepted.store(hooks)
-        settings, problems = _settings(files.get(SETTINGS_FILE), old)
-        problems += tuple(problem for file, problem in unreadable.items() if Path(file).stem not in POINTS)
+        present = [name for name in POINTS if f"{name}.py" in files or f"{name}.py" in unreadable]
+        hooks = {name: good_before[name] for name in present if name in good_before}
+        broken = {name: old.broken.get(name, (_pending(name),)) for name in present if name not in hooks}
+        settings, problems = self._read_settings(files, unreadable)
         problems += tuple(_strangers(files))
         self._note_problems(problems, old)
-        return Snapshot(hooks, broken, settings, problems)
+        self.snapshot = Snapshot(dict(hooks), dict(broken), settings, problems)
+        for name in (old.hooks.keys() | old.broken.keys()) - set(present):
+            self._note_removed(name)
+        for name in present:
+            file, before = f"{name}.py", hooks.get(name)
+            if file in files and before and is_current and _is_same(before, files[file], libs):
+                broken.pop(name, None)
+            else:
+                found, faults = await self._judge(name, files, unreadable, libs)
+                if found is None and before and not is_current:
+                    before, _ = await self._examine(name, file, before.source, before.libs)
+                self._note(name, found, before, faults, old)
+                _put(hooks, name, found or before)
+                _put(broken, name, faults or None)
+            self.snapshot = Snapshot(dict(hooks), dict(broken), settings, problems)
+        if self._accepted and hooks != good_before:
+            await asyncio.to_thread(self._accepted.store, hooks)
+
+    async def _judge(
+        self, name: str, files: Mapping[str, str], unreadable: Mapping[str, Problem], libs: Mapping[str, str]
+    ) -> tuple[Hook | None, tuple[Problem, ...]]:
+        """The hook as its file is now, or what is wrong with it, which is found out once."""
+        file = f"{name}.py"
+        if file in unreadable:
+            return None, (unreadable[file],)
+        source, known_libs, faults = self._rejected.pop(name, ("", {}, ()))
+        if not faults or source != files[file] or known_libs != libs:
+            found, faults = await self._examine(name, file, files[file], libs)
+            if found:
+                return found, ()
+        self._rejected[name] = files[file], libs, faults
+        return None, faults
+
+    def _read_settings(
+        self, files: Mapping[str, str], unreadable: Mapping[str, Problem]
+    ) -> tuple[Mapping[str, Mapping[str, Any]], tuple[Problem, ...]]:
+        others = tuple(problem for file, problem in unreadable.items() if Path(file).stem not in POINTS)
+        if SETTINGS_FILE in unreadable:
+            return self.snapshot.settings, others
+        settings, problems = _settings(files.get(SETTINGS_FILE), self.snapshot)
+        return settings, problems + others
 
     async def _examine(
         self, name: str, file: str, source: str, libs: Mapping[str, str]
@@ -197,10 +237,9 @@ class HookFiles:
             keeps = f"version {before.digest[:12]} stays in force" if before else "there is no version that works"
             log.error("hook_broken", **facts, problems=[str(problem) for problem in problems], keeps=keeps)
 
-    def _note_removed(self, name: str, old: Snapshot) -> None:
-        if name in old.hooks or name in old.broken:
-            RELOADS.labels(self.site, "removed").inc()
-            log.info("hook_removed", site=self.site, point=name)
+    def _note_removed(self, name: str) -> None:
+        RELOADS.labels(self.site, "removed").inc()
+        log.info("hook_removed", site=self.site, point=name)
 
     def _note_problems(self, problems: tuple[Problem, ...], old: Snapshot) -> None:
         for problem in problems:
@@ -227,7 +266,7 @@ class Accepted:
             return {name: _revive(name, hook) for name, hook in kept["hooks"].items()}, kept["by"] == ACCEPTED_BY
         except FileNotFoundError:
             return {}, True
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             log.warning("accepted_unreadable", file=str(self._path), error=str(error))
             return {}, True
 
@@ -256,18 +295,22 @@ class Accepted:
 def look(directory: Path) -> Stamps:
     """
     Return what tells versions of the files below *directory* apart: relative path → stat facts.
+
+    Raises:
+        OSError: The directory is there, but cannot be looked at.
     """
     stamps: dict[str, tuple[int, ...]] = {}
     for folder in ("", LIB):
         try:
-            entries = list(os.scandir(directory / folder))
-        except OSError:
-            continue
+            with os.scandir(directory / folder) as found:
+                entries = list(found)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # anything else (no descriptors left, a mount that is gone) is no reason to drop hooks
         for entry in entries:
             if not entry.name.endswith(".py") and (folder or entry.name != SETTINGS_FILE):
                 continue
             name = f"{folder}/{entry.name}" if folder else entry.name
-            with contextlib.suppress(OSError):  # gone between the two calls
+            with contextlib.suppress(FileNotFoundError):  # gone between the two calls
                 facts = entry.stat()  # of the target, where it is a link: mounted directories swap links
                 stamps[name] = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino, facts.st_mode)
     return stamps
@@ -283,17 +326,19 @@ def read_source(directory: Path, file: str) -> str:
     """
     try:
         fd = os.open(directory / file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would block
-        with open(fd, "rb") as opened:
-            facts = os.fstat(fd)
-            if not stat.S_ISREG(facts.st_mode):
-                raise LoadError([Problem(file, 0, "this is not a regular file.", "Put the hook's text here.")])
-            if facts.st_mode & stat.S_IWOTH:
-                raise LoadError([Problem(file, 0, "everybody on this machine may write it.", f"chmod o-w {file}")])
-            data = opened.read(MAX_SOURCE_BYTES + 1)
     except OSError as error:
         raise LoadError(
             [Problem(file, 0, f"cannot be read: {error.strerror}.", "hookd's user must be able to.")]
         ) from error
+    try:
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode):
+            raise LoadError([Problem(file, 0, "this is not a regular file.", "Put the hook's text here.")])
+        if facts.st_mode & stat.S_IWOTH:
+            raise LoadError([Problem(file, 0, "everybody on this machine may write it.", f"chmod o-w {file}")])
+        data = _read(fd, MAX_SOURCE_BYTES + 1)
+    finally:
+        os.close(fd)
     if len(data) > MAX_SOURCE_BYTES:
         raise LoadError([Problem(file, 0, f"is longer than {MAX_SOURCE_BYTES} bytes.", "Move parts of it to lib/.")])
     try:
@@ -310,6 +355,13 @@ def read_source(directory: Path, file: str) -> str:
                 [Problem(file, line, f"holds the character {what}.", "Delete it, or write it as an escape.")]
             )
     return text
+
+
+def _read(fd: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size and (part := os.read(fd, size - len(data))):
+        data += part
+    return data
 
 
 def settings_of(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
@@ -341,6 +393,18 @@ def _revive(name: str, kept: dict[str, Any]) -> Hook:
     return Hook(**{**kept, "kind": "point", "name": name})
 
 
+def _pending(name: str) -> Problem:
+    return Problem(f"{name}.py", 0, "is being checked.", "Ask again in a moment.")
+
+
+def _put(table: dict[str, Any], name: str, value: Any) -> None:
+    """Set *name*, or remove it where the value is None."""
+    if value is None:
+        table.pop(name, None)
+    else:
+        table[name] = value
+
+
 def _is_same(hook: Hook, source: str, libs: Mapping[str, str]) -> bool:
     return hook.source == source and all(libs.get(name) == text for name, text in hook.libs.items())
 
@@ -366,7 +430,7 @@ def _settings(text: str | None, old: Snapshot) -> tuple[Mapping[str, Mapping[str
         return {}, ()
     try:
         tables = _plain(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits is a plain ValueError
         remedy = "The settings before this edit stay in force." if old.settings else "Hooks run without settings."
         return old.settings, (Problem(SETTINGS_FILE, 0, f"is no TOML: {error}.", remedy),)
     problems = [

@@ -8,10 +8,9 @@ reply; the only thing it raises is what the sender has to mend, before any hook 
 """
 
 import asyncio
-import itertools
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +94,7 @@ class Runner:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._numbers = itertools.count(random.SystemRandom().getrandbits(32))
+        self._ids = _run_ids()
         self.is_stopping = False
 
     async def run(
@@ -124,7 +123,7 @@ class Runner:
             ContractError: No valid reply can be built from the request.
         """
         request = contract.read_request(point, document)
-        run = Run(self._run_id(), site.name, point.name, warnings=odd + request.warnings)
+        run = Run(next(self._ids), site.name, point.name, warnings=odd + request.warnings)
         run.linkedid = _linkedid(request.raw)
         validated = time.monotonic()
         run.times_ms["validate"] = (validated - started) * 1000
@@ -141,10 +140,6 @@ class Runner:
         # After the reply: whoever waits for it waits for neither log nor figures.
         asyncio.get_running_loop().call_soon(_account, run)
         return run
-
-    def _run_id(self) -> str:
-        """48 bits of milliseconds, so that ids sort by time, and a number that each process starts at random."""
-        return f"{time.time_ns() // 1_000_000:012x}{next(self._numbers) & 0xFFFFFFFF:08x}"
 
     def _without_hook(self, run: Run, site: Site, request: contract.Request) -> None:
         problems = site.hooks.snapshot.broken.get(request.point.name)
@@ -195,6 +190,8 @@ class Runner:
         run.times_ms["wait"] = (acquired - validated) * 1000
         try:
             answer, run.printed = await self._pool.run(worker, order.messages(worker, request.document), deadline)
+            worker.site_message = order.site.message
+            worker.loaded.add(order.hook.digest)
             if answer.get("error", {}).get("code") == "memory":
                 self._pool.discard(worker)
         finally:
@@ -230,11 +227,10 @@ class _Order:
     def messages(self, worker: Worker, document: Json) -> list[dict[str, Any]]:
         """The messages that *worker* has not had yet, and the run."""
         messages = []
-        if self.site.message["key"] not in worker.loaded:
+        if self.site.message is not worker.site_message:
             messages.append(self.site.message)
         if self.hook.digest not in worker.loaded:
             messages.append(load_message(self.hook))
-        worker.loaded.update((self.site.message["key"], self.hook.digest))
         run = {"t": "run", "key": self.hook.digest, "document": document, "settings": self.settings, "now": self.now}
         return [*messages, run]
 
@@ -252,6 +248,14 @@ def load_message(hook: Hook) -> dict[str, Any]:
         "source": hook.source,
         "libs": dict(hook.libs),
     }
+
+
+def _run_ids() -> Iterator[str]:
+    """48 bits of milliseconds, so that ids sort by time, and a number that each process starts at random."""
+    number = random.SystemRandom().getrandbits(32)  # at the first run, thus after the processes were forked
+    while True:
+        number = number + 1 & 0xFFFFFFFF
+        yield f"{time.time_ns() // 1_000_000:012x}{number:08x}"
 
 
 def limit(site: Site, point: Point, asked_s: float | None) -> float:

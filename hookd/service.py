@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
 
 from hookd import metrics
 from hookd.runner import Runner
+from hookd.sandbox import wire
 from hookd.sandbox.pool import Pool, RunEnded, State
 from hookd.settings import Settings
 from hookd.sites import Sites
 
+START_S = 10.0  # hooks that are still being checked then have no more right to keep the others waiting
 CHECK_S = 5.0  # to compile a hook and execute its module body; 2 MB of source take 2 s
 
 log = structlog.get_logger("hookd.service")
@@ -30,14 +32,23 @@ class Service:
         only: The one site whose hooks are loaded; None is all.
         keeps: Whether the last good version of a hook outlives a broken edit, in the state directory; commands take
             the files as they are, and write nothing.
+        on_ready: Called when it is started.
     """
 
-    def __init__(self, settings: Settings, *, only: str | None = None, keeps: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        only: str | None = None,
+        keeps: bool = True,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
         self.settings = settings
         self.pool = Pool(workers_max=settings.workers_max, spares=settings.spares, on_change=_count_workers)
-        self.sites = Sites(settings, self.check, only=only, keeps=keeps)
+        self.sites = Sites(settings, self.check, on_removed=self.pool.forget_site, only=only, keeps=keeps)
         self.runner = Runner(self.pool)
         self.is_ready = False
+        self._on_ready = on_ready
         self.loop: asyncio.AbstractEventLoop | None = None
         self._follow: asyncio.Task[None] | None = None
 
@@ -51,13 +62,14 @@ class Service:
         """
         self.loop = asyncio.get_running_loop()
         await self.pool.start()
-        await self.sites.start()
+        await self.sites.start(START_S if follow else None)
         if follow:
             self._follow = asyncio.create_task(self.sites.follow())
         # What is there now stays: without it among the garbage collector's objects, a full collection is short.
         gc.collect()
         gc.freeze()
         self.is_ready = True
+        self._on_ready()
 
     async def stop(self) -> None:
         """
@@ -79,17 +91,23 @@ class Service:
         worker = await self.pool.acquire(site, ("check", site), deadline)
         try:
             answer, _ = await self.pool.run(worker, [message], deadline)
+        except wire.FrameError:
+            return _refusal(message, "this file and the lib files are larger than 4 MB together.", "Remove some.")
         except RunEnded as ended:
             what = (
                 f"loading the file did not end within {CHECK_S:g} s"
                 if not ended.detail
                 else f"its worker died ({ended})"
             )
-            problem = {"file": message["file"], "line": 0, "message": f"{what}.", "remedy": "Look at its top level."}
-            return {"problems": [problem], "warnings": [], "libs": [], "settings_keys": []}
+            return _refusal(message, f"{what}.", "Look at what stands outside of functions.")
         finally:
             self.pool.release(worker, ("check", site))
         return answer
+
+
+def _refusal(message: dict[str, Any], what: str, remedy: str) -> dict[str, Any]:
+    problem = {"file": message["file"], "line": 0, "message": what, "remedy": remedy}
+    return {"problems": [problem], "warnings": [], "libs": [], "settings_keys": []}
 
 
 def _count_workers(states: Mapping[State, int]) -> None:

@@ -316,10 +316,13 @@ def load_site(directory: Path, common: Mapping[str, PointSettings]) -> SiteSetti
 def site_directories(sites: Path) -> dict[str, Path]:
     """
     Return the directories below *sites* that are sites, by name; others (such as .git) are no business of ours.
+
+    Raises:
+        OSError: The directory is there, but cannot be looked at.
     """
     try:
         found = [path for path in sites.iterdir() if _SITE_DIRECTORY.fullmatch(path.name) and path.is_dir()]
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     return {path.name: path for path in sorted(found) if path.name != DEFAULT_SITE}
 
@@ -329,7 +332,7 @@ def _toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of 5000 digits, very deep
         raise SettingsError(f"{path}: is no TOML: {error}") from error
 
 

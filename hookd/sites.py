@@ -8,8 +8,6 @@ a broken one leaves the last good settings in force, and says so.
 
 import asyncio
 import contextlib
-import hashlib
-import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from importlib import resources
@@ -22,7 +20,7 @@ import structlog
 
 from hookd import contract
 from hookd.errors import SettingsError
-from hookd.hooks import HookFiles
+from hookd.hooks import HookFiles, Stamps, look
 from hookd.names import meant
 from hookd.points import POINTS
 from hookd.settings import (
@@ -38,6 +36,8 @@ from hookd.settings import (
 
 POLL_S = 0.5
 
+# The stamps of a site's settings files and of its hooks.
+Seen = tuple[tuple[int, ...], Stamps]
 SiteCheck = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 log = structlog.get_logger("hookd.sites")
@@ -50,7 +50,7 @@ class Site:
 
     Attributes:
         directory: Where its `site.toml`, `hooks/` and `secrets/` are.
-        message: What its workers are told of it; "key" changes with the settings.
+        message: What its workers are told of it; another object whenever the settings change.
         stamp: Tells versions of its settings files apart.
     """
 
@@ -59,7 +59,7 @@ class Site:
     settings: SiteSettings
     hooks: HookFiles
     message: dict[str, Any] = field(default_factory=dict)
-    stamp: tuple[int, ...] = ()
+    stamp: tuple[int, ...] | None = None  # not that of now: settings may have been read before a fork, long ago
 
     def __post_init__(self) -> None:
         self.message = site_message(self.settings)
@@ -71,18 +71,30 @@ class Sites:
 
     Args:
         check: Has a worker of the named site compile a hook.
+        on_removed: Called with the name of a site that is gone.
         only: The one site whose hooks are loaded; None is all.
         keeps: Whether accepted sources are kept in the state directory.
     """
 
-    def __init__(self, settings: Settings, check: SiteCheck, *, only: str | None = None, keeps: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        check: SiteCheck,
+        *,
+        on_removed: Callable[[str], None] = lambda site: None,
+        only: str | None = None,
+        keeps: bool = True,
+    ) -> None:
         self._settings = settings
         self._check = check
+        self._on_removed = on_removed
         self._only = only
         self._state = settings.state if keeps else None
         self._sites: dict[str, Site] = {}
         self._unusable: dict[str, str] = {}
         self._refused: dict[str, tuple[int, ...]] = {}  # stamps of settings that were found wrong
+        self._seen: dict[str, Seen] = {}
+        self._updates: dict[str, asyncio.Task[None]] = {}
 
     def get(self, name: str) -> Site | None:
         """Return the site *name*, if there is one."""
@@ -97,56 +109,96 @@ class Sites:
         """Sites whose settings are wrong now, and what is wrong; some of them serve with the last good ones."""
         return dict(self._unusable)
 
-    async def start(self) -> None:
+    async def start(self, patience_s: float | None = None) -> None:
         """
         Load the default site and the others.
+
+        Args:
+            patience_s: Go on after this many seconds, though hooks are still being checked; None waits for all.
 
         Raises:
             SettingsError: The default site's settings are wrong; other sites only log it.
         """
-        check_points(self._settings.site, str(self._settings.source or "defaults"))
         default = self._settings
-        site = self._add(DEFAULT_SITE, default.base, default.site, default.hooks)
-        site.stamp = _stamp(default.site.files)
-        await self.refresh()
+        check_points(default.site, str(default.source or "defaults"))
+        self._add(DEFAULT_SITE, default.base, default.site, default.hooks)
+        await self._look()
+        if self._updates:
+            await asyncio.wait(self._updates.values(), timeout=patience_s)
 
     async def follow(self) -> None:
         """
         Keep up with the files until cancelled.
         """
-        while True:
-            await asyncio.sleep(POLL_S)
-            try:
-                await self.refresh()
-            except Exception:
-                log.exception("sites_refresh_failed")  # the next look may succeed; the sites stay as they are
+        try:
+            while True:
+                await asyncio.sleep(POLL_S)
+                try:
+                    await self._look()
+                except OSError as error:
+                    log.error("sites_unreadable", error=str(error))  # the sites stay as they are
+        finally:
+            for update in self._updates.values():
+                update.cancel()
 
-    async def refresh(self) -> None:
+    async def _look(self) -> None:
         """
-        Look at every directory once.
+        Look at every directory once, and start an update of each site in which something changed.
+
+        Each site has its own task: what is slow or broken in one delays no other.
         """
-        found = await asyncio.to_thread(site_directories, self._settings.sites)
-        for name in [name for name in self._sites if name != DEFAULT_SITE and name not in found]:
-            del self._sites[name]
-            log.info("site_removed", site=name)
-        for name in [name for name in self._unusable if name != DEFAULT_SITE and name not in found]:
+        found, seen = await asyncio.to_thread(self._see)
+        for name in [name for name in self._sites if name not in found]:
+            self._remove(name)
+        for name in [name for name in self._unusable if name not in found]:
             del self._unusable[name]
-            del self._refused[name]
-        for name, directory in {DEFAULT_SITE: self._settings.base, **found}.items():
+            self._refused.pop(name, None)
+        for name, directory in found.items():
+            if name not in self._updates and seen[name] != self._seen.get(name):
+                self._updates[name] = asyncio.create_task(self._update(name, directory, seen[name]))
+
+    def _see(self) -> tuple[dict[str, Path], dict[str, Seen]]:
+        """What is there now; in a thread, in one go: with hundreds of sites, it is the hops that would cost."""
+        found = {DEFAULT_SITE: self._settings.base, **site_directories(self._settings.sites)}
+        seen = {}
+        for name, directory in found.items():
+            site = self._sites.get(name)
+            files = site.settings.files if site else (directory / SITE_NAME,)
+            hooks = look(site.hooks.directory if site else directory / "hooks")
+            seen[name] = (_stamp(files), hooks)
+        return found, seen
+
+    async def _update(self, name: str, directory: Path, seen: Seen) -> None:
+        try:
             await self._refresh_settings(name, directory)
-        for site in self.all():
-            if self._only in (None, site.name):
+            site = self._sites.get(name)
+            if site and self._only in (None, name):
                 await site.hooks.refresh()
+            self._seen[name] = seen
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("site_update_failed", site=name)  # the next look tries again; the site stays as it is
+        finally:
+            self._updates.pop(name, None)
+
+    def _remove(self, name: str) -> None:
+        del self._sites[name]
+        self._seen.pop(name, None)
+        if name in self._updates:
+            self._updates[name].cancel()
+        self._on_removed(name)
+        log.info("site_removed", site=name)
 
     async def _refresh_settings(self, name: str, directory: Path) -> None:
         site = self._sites.get(name)
         files = site.settings.files if site else (directory / SITE_NAME,)
-        stamp = await asyncio.to_thread(_stamp, files)
+        stamp = _stamp(files)
         if stamp == (site.stamp if site else self._refused.get(name)):
             return
         try:
             settings = await asyncio.to_thread(self._load, name, directory)
-            check_points(settings, str(settings.files[0]))
+            check_points(settings, str(settings.files[0] if settings.files else "defaults"))
         except SettingsError as error:
             self._note_unusable(name, str(error), site)
             self._refused[name] = stamp
@@ -159,7 +211,7 @@ class Sites:
             site = self._add(name, directory, settings, directory / "hooks")
             if not settings.tokens and not self._settings.is_loopback:
                 log.warning("site_without_tokens", site=name, remedy=f"set tokens in {directory / SITE_NAME}")
-        else:
+        elif settings != site.settings:
             site.settings, site.message = settings, site_message(settings)
             log.info("site_settings_loaded", site=name)
         site.stamp = _stamp(settings.files)
@@ -209,7 +261,7 @@ def site_message(settings: SiteSettings) -> dict[str, Any]:
     """
     Return what a worker is told of its site.
     """
-    message = {
+    return {
         "t": "site",
         "zone": settings.time_zone,
         "posix_zone": posix_zone(settings.time_zone),
@@ -218,7 +270,6 @@ def site_message(settings: SiteSettings) -> dict[str, Any]:
         "hours": dict(settings.hours),
         "holidays": list(settings.holidays),
     }
-    return message | {"key": "site:" + hashlib.sha256(json.dumps(message).encode()).hexdigest()}
 
 
 def posix_zone(name: str) -> str:

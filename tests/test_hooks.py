@@ -176,7 +176,7 @@ def test_files_that_anybody_may_write_are_refused(tmp_path: Path) -> None:
     for name, message in (
         ("open.py", "everybody on this machine may write it."),
         ("fifo.py", "this is not a regular file."),
-        ("folder.py", "cannot be read: Is a directory."),
+        ("folder.py", "this is not a regular file."),
         ("gone.py", "cannot be read: No such file or directory."),
     ):
         with pytest.raises(LoadError) as caught:

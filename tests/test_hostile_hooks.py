@@ -19,6 +19,7 @@ PHONE = "process_client_phone"
 GOOD = "def need_registration(request):\n    return {'result': False}\n"
 REQUEST = {"phone": "89001234567"}
 UNCHANGED = {"data": REQUEST, "state": "success"}
+BUSY_TICKS = 8  # of 10 ms
 ENDLESS = f"def {PHONE}(request):\n    while True:\n        pass\n"
 
 
@@ -400,5 +401,6 @@ def _command(pid: int) -> str:
 
 
 def _is_busy(pid: int) -> bool:
-    """Whether *pid* is a worker that computes."""
-    return "hookd.sandbox.zygote" in _command(pid) and not _is_zygote(pid) and _stat(pid)[0] == "R"
+    """Whether *pid* is a worker that has computed for a while (one that is just being made ready has not)."""
+    is_worker = "hookd.sandbox.zygote" in _command(pid) and not _is_zygote(pid)
+    return is_worker and _stat(pid)[0] == "R" and int(_stat(pid)[11]) >= BUSY_TICKS

@@ -147,14 +147,14 @@ def made() -> dict[str, str]:
     attributes = {f".{name}": refusal for name, refusal in refusals.ATTRIBUTES.items()}
     attributes |= {".format": refusals.FORMAT, ".format_map": refusals.FORMAT}
     attributes |= {".gi_frame": refusals.INSPECTION, ".tb_frame": refusals.INSPECTION}
-    attributes |= {"any other `.__name__`": refusals.RESERVED_ATTRIBUTE}
+    attributes |= {"any other `.__…__`": refusals.RESERVED_ATTRIBUTE}
     grammar = {shown: refused(source) for shown, source in WRITTEN.items()}
     grammar |= {NODES[node]: refusal for node, refusal in refusals.SYNTAX.items()}
     calls = {name: Refusal(scenario.summary, "") for name, scenario in samples.SCENARIOS.items()}
     return {
         "builtins": _builtins(),
         "modules": _table("module | what it offers", ([f"`{name}`", _members(name)] for name in IMPORTABLE)),
-        "imports": _refusals("import", refusals.MODULES),
+        "imports": _refusals("import", {name: why for name, why in refusals.MODULES.items() if name not in OFFERED}),
         "members": _refusals("name", refusals.MEMBERS),
         "names": _refusals("name", refusals.NAMES),
         "attributes": _refusals("attribute", attributes),
@@ -180,7 +180,7 @@ def refused(source: str) -> Refusal:
 def _builtins() -> str:
     exceptions = {*EXCEPTIONS, "IOError", "EnvironmentError"}
     others = {name for name in BUILTIN_NAMES if not name.startswith("_")} - exceptions
-    return f"{_listed(others)}; the exceptions {_listed(exceptions)}.\n"
+    return f"{_listed(others)}.\n\nExceptions: {_listed(exceptions)}.\n"
 
 
 def _members(module: str) -> str:
@@ -210,7 +210,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _cell(text: str) -> str:
     """*text* as it reads, whatever Markdown would make of it."""
-    return re.sub(r"[|<*]|__", lambda found: "".join(f"\\{each}" for each in found[0]), text)
+    return re.sub(r"[|<*]|(?<![^\W_])_|_(?![^\W_])", lambda found: f"\\{found[0]}", text)
 
 
 @pytest.mark.parametrize("page", [LANGUAGE, CASES], ids=lambda page: page.name)
@@ -260,7 +260,8 @@ def shell(command: str, **options: Any) -> str:
     """Return what *command* prints, run by a shell; a command that fails fails the test."""
     ended = subprocess.run(["sh", "-ec", command], capture_output=True, timeout=COMMAND_S, check=False, **options)
     assert ended.returncode == 0, (command, ended.stdout, ended.stderr)
-    return ended.stdout.decode()
+    out: str = ended.stdout.decode()
+    return out
 
 
 def asked(server: Server, command: str) -> str:
@@ -494,7 +495,7 @@ def test_what_is_shown_as_refused_is_refused_so(page: Path) -> None:
     """
     for source, said in followed(page, "python", "text").items():
         with pytest.raises(LoadError) as raised:
-            compile_source(source.partition("\n")[2], _file(source))
+            compile_source(source, _file(source))
 
         assert str(raised.value) == said.rstrip("\n")
 

@@ -63,13 +63,23 @@ def close_descriptors(keep: Iterable[int]) -> None:
     os.closerange(low, max(low, resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
 
 
+def raise_descriptor_limit() -> None:
+    """
+    Take as many descriptors as the system grants: the usual 1024 are soon gone with one connection each.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def lock() -> None:
     """
     Take away what a worker needs no more; there is no way back.
     """
     not_dumpable()
     os.nice(NICE)
-    for limit, value in LIMITS:
+    for limit, wanted in LIMITS:
+        hard = resource.getrlimit(limit)[1]
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(limit, (value, value))
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
 

@@ -43,6 +43,10 @@ WAITING_MAX = 1024  # runs of one process that wait for a worker; more are busy 
 KILL_WAIT_S = 1.0  # for the zygote to reap a worker that it was told to kill; 300 MB take 22 ms
 EXIT_WAIT_S = 0.25  # for the zygote's word on how a worker ended; the core of a crash takes 50 ms
 ZYGOTE_START_S = 20.0
+READY_S = 5.0  # from the order to fork a worker until it is locked; usually 5 ms
+FORK_DELAYS_S = (0.05, 0.2, 1.0, 5.0)  # after workers that did not come up
+USUAL_WEIGHT = 0.2  # of the latest run in what runs of a hook usually take
+ANSWERS: Mapping[str, str] = {"run": "done", "check": "checked"}
 RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 5.0)  # between two starts of a zygote that keeps dying
 PRINT_BYTES = 131_072  # of one run: twice what an honest worker sends
 PACKET_BYTES = 4096
@@ -99,6 +103,8 @@ class Worker:
     Attributes:
         number: Its name towards the zygote.
         site: The site it serves; None for a spare.
+        site_message: What it was told of the site, the very object.
+        asked: What it has to answer: "run", "check" or "" for nothing.
         loaded: Keys of the programs that it has compiled.
     """
 
@@ -107,10 +113,13 @@ class Worker:
     state: State = State.STARTING
     pid: int = 0
     site: str | None = None
+    site_message: Message | None = None
+    asked: str = ""
     loaded: set[str] = field(default_factory=set)
     runs: int = 0
     first_rss_kb: int = 0
     is_worn: bool = False
+    asked_at: float = 0.0
     idle_since: float = 0.0
     reader: wire.Reader = field(default_factory=wire.Reader)
     unsent: bytearray = field(default_factory=bytearray)
@@ -124,6 +133,7 @@ class _Waiter:
     site: str
     hook: Hashable
     is_background: bool
+    deadline: float
     future: "asyncio.Future[Worker]"
 
 
@@ -157,6 +167,9 @@ class Pool:
         self._up: asyncio.Future[None] | None = None
         self._restart: asyncio.Task[None] | None = None
         self._deaths = 0
+        self._usual_s: dict[Hashable, float] = {}  # seconds that runs of a hook took lately
+        self._failed_starts = 0
+        self._forks_from = 0.0
         self._is_closing = False
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -190,8 +203,18 @@ class Pool:
         """
         self._loop = asyncio.get_running_loop()
         await self._start_zygote()
+        await self._try_worker()
         self._refill()
         self._sweep = self._loop.call_later(1.0, self._end_idle)
+
+    async def _try_worker(self) -> None:
+        """Wait for a first worker: where none comes up, hookd cannot serve, and says so before it takes a call."""
+        self._spawn()
+        end = time.monotonic() + READY_S
+        while not self._spares:
+            if time.monotonic() > end or not self._workers:
+                raise SandboxError("no sandbox worker comes up; what it said of it stands above")
+            await asyncio.sleep(0.002)
 
     async def close(self) -> None:
         """
@@ -299,6 +322,8 @@ class Pool:
                 if self._process:
                     await asyncio.to_thread(_end_process, self._process)
                 continue
+            if not self.is_up:  # it died again, before this task came to know that it was up
+                continue
             log.info("zygote_restarted", seconds=round(time.monotonic() - started, 3))
             self._loop.call_later(60.0, self._forgive)
             self._refill()
@@ -331,10 +356,16 @@ class Pool:
                 return None
         self._workers[worker.number] = worker
         self._loop.add_reader(ours.fileno(), self._on_readable, worker)
+        self._loop.call_later(READY_S, self._end_unready, worker)
         return worker
 
+    def _end_unready(self, worker: Worker) -> None:
+        if worker.state is State.STARTING:
+            log.error("worker_not_ready", worker=worker.number, seconds=READY_S)
+            self._kill(worker)
+
     def _refill(self) -> None:
-        if self._is_closing:
+        if self._is_closing or time.monotonic() < self._forks_from:
             return
         # Whoever waits took a spare or will: fork for them as well as for the reserve.
         wanted = self._spares_wanted + self._starved()
@@ -349,6 +380,8 @@ class Pool:
         """How many of the waiting runs could go on if there were a worker for each."""
         held, background, starved = Counter(self._held), self._background, 0
         for waiter in self._waiting:
+            if waiter.future.done():
+                continue
             if held[waiter.hook] >= self._hook_max or (waiter.is_background and background >= self._hook_max):
                 continue
             held[waiter.hook] += 1
@@ -393,6 +426,10 @@ class Pool:
 
     def _forget(self, worker: Worker, status: int) -> None:
         """*worker* was reaped: tell whoever waits for it, and fork another if one is needed."""
+        if worker.state is State.BUSY and worker.channel.fileno() >= 0:
+            self._on_readable(worker)  # its answer may have come just before its end
+        if worker.state is State.STARTING and not self._is_closing:
+            self._note_failed_start(worker, status)
         self._detach(worker)
         worker.state = State.ENDING
         del self._workers[worker.number]
@@ -400,6 +437,24 @@ class Pool:
             worker.reply.set_exception(_ended(worker, status))
         self._refill()
         self._dispatch()
+
+    def _note_failed_start(self, worker: Worker, status: int) -> None:
+        """A worker that does not come up would not the next time either: fork ever more slowly."""
+        delay_s = FORK_DELAYS_S[min(self._failed_starts, len(FORK_DELAYS_S) - 1)]
+        self._failed_starts += 1
+        self._forks_from = time.monotonic() + delay_s
+        self._loop.call_later(delay_s, self._refill)
+        log.error("worker_start_failed", worker=worker.number, status=status, next_try_s=delay_s)
+
+    def forget_site(self, site: str) -> None:
+        """
+        End the workers of *site*, which is gone: another one of its name gets others.
+        """
+        for worker in [worker for worker in self._workers.values() if worker.site == site]:
+            if worker.state is State.IDLE:
+                self._kill(worker)
+            else:
+                worker.runs = RUNS_MAX
 
     def _end_idle(self) -> None:
         """Every second: end the site workers that had nothing to do for IDLE_S."""
@@ -425,7 +480,7 @@ class Pool:
                 return self._hold(worker, hook, is_background=is_background)
         if len(self._waiting) >= WAITING_MAX or self._is_closing:
             raise Busy
-        waiter = _Waiter(site, hook, is_background, self._loop.create_future())
+        waiter = _Waiter(site, hook, is_background, deadline, self._loop.create_future())
         self._waiting.append(waiter)
         self._dispatch()
         timer = self._loop.call_at(deadline, _give_up, waiter.future)
@@ -447,6 +502,10 @@ class Pool:
         self._held[hook] -= 1
         if not self._held[hook]:
             del self._held[hook]
+        if worker.asked:
+            before = self._usual_s.get(hook, 0.0)
+            self._usual_s[hook] = before + (time.monotonic() - worker.asked_at - before) * USUAL_WEIGHT
+            worker.asked = ""
         self._background -= is_background
         if worker.state is State.BUSY:
             if worker.is_worn:
@@ -490,8 +549,15 @@ class Pool:
         """
         Serve who waits, in order; fork for the rest, if need be in the place of other sites' idle workers.
         """
+        now = time.monotonic()
         for waiter in list(self._waiting):
-            if waiter.future.done() or not self._may_hold(waiter.hook, waiter.is_background):
+            if waiter.future.done():
+                continue
+            if waiter.deadline - now < self._usual_s.get(waiter.hook, 0.0):
+                # It would be killed half-way, for nothing, and the next one after it: under overload no run would end.
+                waiter.future.set_exception(Busy())
+                continue
+            if not self._may_hold(waiter.hook, waiter.is_background):
                 continue
             worker = self._take(waiter.site)
             if worker:
@@ -517,12 +583,16 @@ class Pool:
         Raises:
             RunEnded: The worker was killed at *deadline* (monotonic time), or ended by itself.
         """
+        if worker.state is not State.BUSY:
+            raise RunEnded(End.CRASH, "it ended before the run", "")
+        frames = b"".join([wire.frame(documents.dump(message)) for message in messages])
+        worker.asked, worker.asked_at = messages[-1]["t"], time.monotonic()
         worker.printed.clear()
         worker.printed_bytes = 0
         worker.reply = self._loop.create_future()
         timer = self._loop.call_at(deadline, self._time_out, worker)
         try:
-            self._send(worker, b"".join([wire.frame(documents.dump(message)) for message in messages]))
+            self._send(worker, frames)
             answer = await worker.reply
         except asyncio.CancelledError:
             self._kill(worker)
@@ -546,7 +616,7 @@ class Pool:
 
     def _wear(self, worker: Worker, answer: Message) -> None:
         worker.runs += 1
-        rss_kb, cpu_s = answer.get("rss_kb", 0), answer.get("cpu_s", 0.0)
+        rss_kb, cpu_s = answer.get("rss_kb", 0), answer.get("cpu_s", 0.0)  # a check has no figures
         worker.first_rss_kb = worker.first_rss_kb or rss_kb
         worker.is_worn = worker.runs >= RUNS_MAX or cpu_s >= CPU_MAX_S or rss_kb - worker.first_rss_kb >= RSS_GROWTH_KB
 
@@ -585,22 +655,26 @@ class Pool:
         try:
             for body in worker.reader.feed(self._received[:size]):
                 self._on_message(worker, orjson.loads(body))
-        except (wire.FrameError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        except (wire.FrameError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
             self._violate(worker, f"{type(error).__name__}: {error}"[:200])
 
     def _on_message(self, worker: Worker, message: Message) -> None:
         kind = message["t"]
         if kind == "print" and worker.reply:
             text = message["text"]
-            worker.printed_bytes += len(text)
-            if type(text) is not str or worker.printed_bytes > PRINT_BYTES:
+            if type(text) is not str or not text or worker.printed_bytes > PRINT_BYTES:
                 raise wire.FrameError("more is printed than a worker ever sends")
+            worker.printed_bytes += len(text)
             worker.printed.append(text)
-        elif kind in ("done", "checked") and worker.reply and not worker.reply.done():
+        elif worker.reply and worker.reply.cancelled():
+            pass  # nobody waits for it any more; the worker is about to be killed
+        elif kind == ANSWERS.get(worker.asked) and worker.reply and not worker.reply.done():
+            wire.check_answer(worker.asked, message)
             worker.reply.set_result(message)
         elif kind == "ready" and worker.state is State.STARTING:
             worker.state = State.SPARE
             self._spares.append(worker)
+            self._failed_starts = 0
             self._on_change(self.states())
             self._dispatch()
         elif worker.state is not State.ENDING:

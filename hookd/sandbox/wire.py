@@ -22,6 +22,11 @@ import struct
 from typing import Any
 
 MAX_FRAME_BYTES = 4 * 1024 * 1024
+TEXT_CHARACTERS = 4096  # of one message or remedy: far longer than any of ours
+PROBLEM_KEYS = frozenset({"file", "line", "message", "remedy"})
+ERROR_KEYS = PROBLEM_KEYS | {"code"}
+REFUSAL_KEYS = frozenset({"code", "path", "message", "remedy"})
+ERROR_CODES = frozenset({"error", "memory", "contract"})
 HEADER = struct.Struct(">I")
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -29,6 +34,51 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 
 class FrameError(Exception):
     """The other side sent what is no frame."""
+
+
+def check_answer(asked: str, message: dict[str, Any]) -> None:
+    """
+    Check that *message* is what an honest worker answers to a message of the kind *asked*: "run" or "check".
+
+    Raises:
+        FrameError: It is not: a hook has taken the worker over.
+    """
+    if asked == "check":
+        _check_checked(message)
+        return
+    if len(message) != 4 or type(message["cpu_s"]) is not float or type(message["rss_kb"]) is not int:
+        raise FrameError("an answer without its figures")
+    if "error" in message:
+        _check_error(message["error"])
+    elif "ok" not in message and message.get("cancel") is not True:
+        raise FrameError("an answer that says nothing")
+
+
+def _check_error(error: Any) -> None:
+    _check_texts(error, ERROR_KEYS if "path" not in error else REFUSAL_KEYS)
+    if error["code"] not in ERROR_CODES or ("path" in error) != (error["code"] == "contract"):
+        raise FrameError("an error of no known kind")
+
+
+def _check_checked(message: dict[str, Any]) -> None:
+    for key in ("problems", "warnings"):
+        for problem in message[key]:
+            _check_texts(problem, PROBLEM_KEYS)
+    if not all(type(name) is str for name in message["libs"]):
+        raise FrameError("a lib file without a name")
+    if not all(type(key) is str and type(line) is int for key, line in message["settings_keys"]):
+        raise FrameError("a settings key that is none")
+
+
+def _check_texts(found: Any, keys: frozenset[str]) -> None:
+    if type(found) is not dict or found.keys() != keys:
+        raise FrameError("an error with other keys")
+    for key, value in found.items():
+        if key == "line":
+            if type(value) is not int or not 0 <= value < 2**31:
+                raise FrameError("a line that is none")
+        elif type(value) is not str or len(value) > TEXT_CHARACTERS:
+            raise FrameError("a text that is none, or too long")
 
 
 def pack(message: dict[str, Any]) -> bytes:

@@ -124,11 +124,13 @@ def main(fd: int, parent: int) -> None:
     Lock this process, then serve the broker on *fd* until it closes; *parent* is the zygote's process id.
     """
     os.dup2(fd, CHANNEL_FD)
-    jail.close_descriptors({CHANNEL_FD})
-    for _ in range(3):  # standard input, output and error: the lowest free ones
-        os.open(os.devnull, os.O_RDWR)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1):
+        os.dup2(nothing, standard)
+    jail.close_descriptors({0, 1, 2, CHANNEL_FD})
     jail.end_with(parent)
     jail.lock()
+    os.dup2(0, 2)  # only now: what goes wrong until here is for the operator to read
     wire.write(CHANNEL_FD, {"t": "ready"})
     Worker().serve()
 

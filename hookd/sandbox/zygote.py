@@ -21,6 +21,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from typing import Any
 
 from hookd.sandbox import jail, worker
@@ -102,10 +103,13 @@ def _become_worker(fd: int, parent: int) -> None:
     code = 1
     try:
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
+        # A service manager or a Ctrl-C signals every process of the group: what is in flight is answered first.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         worker.main(fd, parent)
         code = 0
+    except BaseException:
+        # Where anybody can read it: before the lock standard error is still the operator's.
+        traceback.print_exc()
     finally:
         os._exit(code)
 
@@ -122,7 +126,7 @@ def main() -> None:
     worker.warm_up()
     jail.not_dumpable()
     # A terminal's Ctrl-C reaches the whole process group: the broker decides when the zygote ends.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)

@@ -2,7 +2,10 @@
 The ASGI application, and the gunicorn worker class that serves it.
 """
 
+import asyncio
+import mmap
 import os
+import sys
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -14,6 +17,8 @@ from hookd.web.app import create_app
 from hookd.web.connector import Connector
 from hookd.web.server import METRICS_VARIABLE, load_settings
 
+_HAS_SERVED = mmap.mmap(-1, 1)  # shared by all processes, since they are forked from the one that imported this
+RETRY_S = 1.0  # between two starts of a process that fails
 APP_THREADS = 4  # for the Flask app: health, metrics and pages, never the connector
 
 
@@ -34,6 +39,21 @@ class HttpProcess(UvicornWorker):  # type: ignore[misc]  # the base class has no
         "access_log": False,
     }
 
+    async def _serve(self) -> None:
+        try:
+            await super()._serve()
+        except SystemExit:
+            # gunicorn takes this for a server that cannot start, and stops them all. Once one process has served, the
+            # trouble may pass (a full disk, no memory): the others go on, and this one is tried again.
+            if not _HAS_SERVED[0]:
+                raise
+            await asyncio.sleep(RETRY_S)
+            sys.exit(1)
+
+
+def _note_served() -> None:
+    _HAS_SERVED[0] = 1
+
 
 def create() -> Any:
     """
@@ -42,7 +62,7 @@ def create() -> Any:
     settings = load_settings()
     logs.configure(settings.log_format)
     contract.preload()  # before the processes are forked: they share it, and no call waits for it
-    service = Service(settings)
+    service = Service(settings, on_ready=_note_served)
     app = create_app(service, is_multiprocess=METRICS_VARIABLE in os.environ)
     behind: Any = WSGIMiddleware(app, workers=APP_THREADS)  # type: ignore[arg-type]  # Flask's own types are narrower
     return Connector(service, behind)

@@ -78,6 +78,7 @@ def _on_starting(arbiter: Any) -> None:
 
 def _post_fork(arbiter: Any, process: Any) -> None:
     jail.not_dumpable()
+    jail.raise_descriptor_limit()
 
 
 def _child_exit(arbiter: Any, process: Any) -> None:
