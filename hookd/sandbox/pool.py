@@ -407,7 +407,7 @@ class Pool:
 
     def _kill_zygote(self, worker: Worker) -> None:
         """*worker* should be dead by now; the zygote that did not see to it goes, and all its workers with it."""
-        if worker.number in self._workers and self._process and not self._is_closing:
+        if self._workers.get(worker.number) is worker and self._process and not self._is_closing:
             log.error("zygote_unresponsive", worker=worker.number)
             self._process.kill()
 
