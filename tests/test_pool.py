@@ -3,6 +3,7 @@ The broker's side of the sandbox: strict with frames, honest about ends, fair un
 """
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
@@ -278,9 +279,14 @@ class Taken:
     def __init__(self, pool: Pool) -> None:
         ours, self.theirs = socket.socketpair()
         ours.setblocking(False)
+        self.theirs.setblocking(False)
         self.worker = Worker(next(NUMBERS), ours, state=State.BUSY, site="a")
         pool._workers[self.worker.number] = self.worker
         asyncio.get_running_loop().add_reader(ours.fileno(), pool._on_readable, self.worker)
+
+    async def send(self, data: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            await asyncio.get_running_loop().sock_sendall(self.theirs, data)
 
 
 @pytest.mark.parametrize("frame", HOSTILE, ids=[str(frame[4:40]) for frame in HOSTILE])
@@ -293,7 +299,7 @@ def test_a_broken_protocol_ends_the_worker(frame: bytes) -> None:
         taken = Taken(pool)
         run = asyncio.create_task(pool.run(taken.worker, messages(GOOD, 1), time.monotonic() + 5))
         await asyncio.sleep(0)
-        taken.theirs.sendall(frame)
+        await taken.send(frame)
         with pytest.raises(RunEnded) as caught:
             await run
         assert caught.value.end is End.VIOLATION
@@ -314,7 +320,7 @@ def test_two_answers_to_one_run_end_the_worker() -> None:
         taken = Taken(pool)
         run = asyncio.create_task(pool.run(taken.worker, messages(GOOD, 1), time.monotonic() + 5))
         await asyncio.sleep(0)
-        taken.theirs.sendall(wire.pack(DONE) * 2)
+        await taken.send(wire.pack(DONE) * 2)
         assert (await run)[0] == DONE
         assert taken.worker.state is State.ENDING
         taken.theirs.close()
@@ -366,7 +372,7 @@ def test_any_bytes_have_one_end(loop: tuple[asyncio.AbstractEventLoop, Pool], pi
         run = asyncio.create_task(pool.run(taken.worker, messages(GOOD, 1), time.monotonic() + 2))
         await asyncio.sleep(0)
         for piece in pieces:
-            taken.theirs.sendall(piece)
+            await taken.send(piece)
         taken.theirs.close()
         await asyncio.sleep(0.002)
         if taken.worker.number in pool._workers:
