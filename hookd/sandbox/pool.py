@@ -231,8 +231,10 @@ class Pool:
         self._waiting.clear()
         for worker in list(self._workers.values()):
             self._kill(worker)
-        if self._control:
-            self._drop_control()
+        end = time.monotonic() + KILL_WAIT_S
+        while self._workers and self._control and time.monotonic() < end:
+            await asyncio.sleep(0.002)  # until the zygote has reaped them
+        self._drop_control()
         if self._process:
             # The end of its control socket ends it; a zygote that does not obey is killed, and its workers with it.
             await asyncio.to_thread(_end_process, self._process)
