@@ -60,7 +60,7 @@ class Hook:
         name: The point.
         file: Path relative to the hooks directory.
         libs: The lib files that it uses, name → source.
-        digest: SHA-256 over the source and the libs, hex.
+        digest: SHA-256 over the name, the source and the libs, hex.
         settings_keys: The settings that it reads by a literal key, with the line.
         warnings: What is legal in it but probably wrong.
     """
@@ -223,7 +223,7 @@ class HookFiles:
         used = {lib: libs[lib] for lib in answer["libs"]}
         warnings = tuple(Problem(**warning) for warning in answer["warnings"])
         keys = tuple((str(key), int(line)) for key, line in answer["settings_keys"])
-        return Hook("point", name, file, source, used, _digest(source, used), keys, warnings), ()
+        return Hook("point", name, file, source, used, _digest(name, source, used), keys, warnings), ()
 
     def _note(
         self, name: str, found: Hook | None, before: Hook | None, problems: tuple[Problem, ...], old: Snapshot
@@ -309,9 +309,16 @@ def look(directory: Path) -> Stamps:
         for entry in entries:
             if not entry.name.endswith(".py") and (folder or entry.name != SETTINGS_FILE):
                 continue
+            if not entry.name.isprintable() or entry.name != entry.name.encode(errors="replace").decode():
+                continue  # no name of a hook or a lib file
             name = f"{folder}/{entry.name}" if folder else entry.name
-            with contextlib.suppress(FileNotFoundError):  # gone between the two calls
+            try:
                 facts = entry.stat()  # of the target, where it is a link: mounted directories swap links
+            except FileNotFoundError:  # gone between the two calls, or a link to nothing
+                continue
+            except OSError as error:  # a link to itself, say: reading it will tell
+                stamps[name] = (-(error.errno or 0),)
+            else:
                 stamps[name] = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino, facts.st_mode)
     return stamps
 
@@ -409,8 +416,8 @@ def _is_same(hook: Hook, source: str, libs: Mapping[str, str]) -> bool:
     return hook.source == source and all(libs.get(name) == text for name, text in hook.libs.items())
 
 
-def _digest(source: str, libs: Mapping[str, str]) -> str:
-    parts = [source, *(part for name in sorted(libs) for part in (name, libs[name]))]
+def _digest(name: str, source: str, libs: Mapping[str, str]) -> str:
+    parts = [name, source, *(part for name in sorted(libs) for part in (name, libs[name]))]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -6,7 +6,9 @@ a hook prints, an error's message) goes through `mask` where it is logged; facts
 call's linkedid) do not, so that they stay searchable.
 """
 
+import json
 import logging
+import os
 import re
 import sys
 from datetime import UTC, datetime
@@ -15,22 +17,31 @@ from typing import Any
 import orjson
 import structlog
 
+from hookd import metrics
+
 # A number of a person: 7 digits or more, with what people put between them. Asterisk's uniqueids (1700000000.12), dates
 # and times are none.
-_UNIQUEID_OR_TIME = r"\d{9,}\.\d+|\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2})?)?"
-_PHONE = re.compile(rf"(?P<keep>(?<![\d+]){_UNIQUEID_OR_TIME})|\+?\d(?:[ ()\-]{{0,2}}\d){{6,}}")
+_UNIQUEID_OR_TIME = r"1\d{9}\.\d{1,6}|(?:19|20)\d\d-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?"
+_PHONE = re.compile(rf"(?P<keep>(?<![\d+]){_UNIQUEID_OR_TIME})(?![\d.-])|\+?\d(?:[\s().\-/_–]{{0,3}}\d){{6,}}")
 _SECRET = re.compile(
-    r"(?i)(\b(?:access_token|refresh_token|application_token|auth_id|refresh_id|authorization|bearer|token|secret"
-    r"|password|api_?key)\b['\"]?\s*[:=]?\s*['\"]?)(?!bearer\b)[A-Za-z0-9._~+/\-]{8,}=*"
+    r"(?i)((?:token|secret|passw(?:or)?d|pwd|auth_id|refresh_id|api[_-]?key|authorization|bearer|basic)"
+    r"[\\'\"]{0,2}[\s:=]{0,3}[\\'\"]{0,2})(?!bearer\b|basic\b)[A-Za-z0-9._~+/\-]{8,512}={0,2}"
 )
+_USER_INFO = re.compile(r"(://)[^/@\s:]{1,64}:[^/@\s]{1,128}@")
+_WEBHOOK = re.compile(r"(/rest/\d{1,9}/)[A-Za-z0-9]{8,64}")  # the portal's incoming webhooks carry their secret here
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 VISIBLE_DIGITS = 4  # of a masked number: enough to recognize one's own test call
+LINE_CHARACTERS = 4096  # of one text in the log: what a hook prints may be 16 times that
 
 
 def mask(text: str) -> str:
     """
-    Return *text* with phone numbers down to their last digits and tokens gone.
+    Return *text*, cut to LINE_CHARACTERS, with phone numbers down to their last digits and tokens gone.
     """
-    return _PHONE.sub(_mask_phone, _SECRET.sub(r"\1***", text))
+    if len(text) > LINE_CHARACTERS:
+        text = f"{text[:LINE_CHARACTERS]}… ({len(text)} characters)"
+    text = _WEBHOOK.sub(r"\1***", _USER_INFO.sub(r"\1***@", _SECRET.sub(r"\1***", text)))
+    return _PHONE.sub(_mask_phone, text)
 
 
 def _mask_phone(match: re.Match[str]) -> str:
@@ -53,21 +64,19 @@ def configure(log_format: str) -> None:
     """
     Send the log of this process to standard error: "json", "text", or "auto" for text on a terminal.
     """
-    is_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+    is_terminal = bool(sys.stderr) and sys.stderr.isatty()
+    is_text = log_format == "text" or (log_format == "auto" and is_terminal)
     readable: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.format_exc_info,
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0, sort_keys=False),
+        _escape,
+        structlog.dev.ConsoleRenderer(colors=is_terminal, pad_event_to=0, sort_keys=False),
     ]
     structlog.configure(
         processors=readable if is_text else [_json_line],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=(
-            structlog.WriteLoggerFactory(file=sys.stderr)
-            if is_text
-            else structlog.BytesLoggerFactory(file=sys.stderr.buffer)
-        ),
+        logger_factory=lambda *_: _Sink(),
         cache_logger_on_first_use=True,
     )
 
@@ -78,4 +87,35 @@ def _json_line(logger: Any, method: str, facts: structlog.typing.EventDict) -> b
     facts["time"] = datetime.now(UTC)
     if "exc_info" in facts:
         facts = structlog.processors.format_exc_info(logger, method, facts)
-    return orjson.dumps(facts, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
+    try:
+        return orjson.dumps(facts, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
+    except TypeError:  # half a surrogate, as in the name of a file that is no UTF-8
+        return json.dumps(facts, default=str).encode()
+
+
+def _escape(logger: Any, method: str, facts: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Nothing that comes from outside acts on the terminal of whoever reads the log."""
+    return {name: _CONTROL.sub(_written_out, fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
+
+
+def _written_out(found: re.Match[str]) -> str:
+    return repr(found.group())[1:-1] if found.group().isascii() else f"\\u{ord(found.group()):04x}"
+
+
+# Python has no sys.stderr where descriptor 2 was closed at the start; something else may have got that number since.
+_STDERR = 2 if sys.stderr else -1
+
+
+class _Sink:
+    """
+    Standard error, whatever became of it: a log that nobody can read costs no call.
+    """
+
+    def line(self, message: str | bytes) -> None:
+        data = message if isinstance(message, bytes) else message.encode("utf-8", "backslashreplace")
+        try:
+            os.write(_STDERR, data + b"\n")
+        except OSError:
+            metrics.LOST_LINES.inc()
+
+    msg = debug = info = warning = error = critical = exception = log = line

@@ -374,6 +374,8 @@ def _add_tokens(values: dict[str, Any], key: str, base: Path, faults: list[str])
         return []
     try:
         lines = (base / path).read_text("utf-8").split()
+        if not lines:
+            raise ValueError("there is no token in this file")
         values[key] = (*values[key], *_tokens(lines))
     except (OSError, ValueError) as error:
         faults.append(f"{base / path}: {key}_file: {getattr(error, 'strerror', None) or error}")

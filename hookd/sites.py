@@ -92,8 +92,8 @@ class Sites:
         self._state = settings.state if keeps else None
         self._sites: dict[str, Site] = {}
         self._unusable: dict[str, str] = {}
-        self._refused: dict[str, tuple[int, ...]] = {}  # stamps of settings that were found wrong
         self._seen: dict[str, Seen] = {}
+        self._unseen: dict[str, str] = {}  # sites that cannot be looked at, and why
         self._updates: dict[str, asyncio.Task[None]] = {}
 
     def get(self, name: str) -> Site | None:
@@ -152,21 +152,32 @@ class Sites:
             self._remove(name)
         for name in [name for name in self._unusable if name not in found]:
             del self._unusable[name]
-            self._refused.pop(name, None)
         for name, directory in found.items():
-            if name not in self._updates and seen[name] != self._seen.get(name):
-                self._updates[name] = asyncio.create_task(self._update(name, directory, seen[name]))
+            now = seen[name]
+            if now is not None and name not in self._updates and now != self._seen.get(name):
+                self._updates[name] = asyncio.create_task(self._update(name, directory, now))
 
-    def _see(self) -> tuple[dict[str, Path], dict[str, Seen]]:
+    def _see(self) -> tuple[dict[str, Path], dict[str, Seen | None]]:
         """What is there now; in a thread, in one go: with hundreds of sites, it is the hops that would cost."""
         found = {DEFAULT_SITE: self._settings.base, **site_directories(self._settings.sites)}
-        seen = {}
+        seen: dict[str, Seen | None] = {}
+        unseen: dict[str, str] = {}
         for name, directory in found.items():
             site = self._sites.get(name)
             files = site.settings.files if site else (directory / SITE_NAME,)
-            hooks = look(site.hooks.directory if site else directory / "hooks")
-            seen[name] = (_stamp(files), hooks)
+            try:
+                seen[name] = (_stamp(files), look(site.hooks.directory if site else directory / "hooks"))
+            except OSError as error:
+                unseen[name] = str(error)
+                seen[name] = self._seen.get(name)
+        self._note_unseen(unseen)
         return found, seen
+
+    def _note_unseen(self, unseen: dict[str, str]) -> None:
+        for name, error in unseen.items():
+            if self._unseen.get(name) != error:
+                log.error("site_unreadable", site=name, error=error, keeps="it stays as it is")
+        self._unseen = unseen
 
     async def _update(self, name: str, directory: Path, seen: Seen) -> None:
         try:
@@ -174,7 +185,8 @@ class Sites:
             site = self._sites.get(name)
             if site and self._only in (None, name):
                 await site.hooks.refresh()
-            self._seen[name] = seen
+            if name not in self._unusable:
+                self._seen[name] = seen
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -194,18 +206,16 @@ class Sites:
         site = self._sites.get(name)
         files = site.settings.files if site else (directory / SITE_NAME,)
         stamp = _stamp(files)
-        if stamp == (site.stamp if site else self._refused.get(name)):
+        if site and stamp == site.stamp:
             return
         try:
             settings = await asyncio.to_thread(self._load, name, directory)
             check_points(settings, str(settings.files[0] if settings.files else "defaults"))
         except SettingsError as error:
             self._note_unusable(name, str(error), site)
-            self._refused[name] = stamp
-            if site:
-                site.stamp = stamp
-            return
-        self._refused.pop(name, None)
+            return  # tried again at the next look: the file that is missing may be none of those that were seen
+        if stamp != _stamp(files):
+            return  # it was being written while it was read
         self._unusable.pop(name, None)
         if site is None:
             site = self._add(name, directory, settings, directory / "hooks")

@@ -21,8 +21,8 @@ LAYERS = (
     ("sandbox",),
     ("contract", "samples"),
     ("points",),
-    ("differences", "settings", "logs", "metrics", "documents"),
-    ("hours", "names"),
+    ("differences", "settings", "logs", "documents"),
+    ("hours", "names", "metrics"),
     ("errors", "__init__"),
 )
 # What a locked worker has in its memory: hookd's own modules beside the standard library, RestrictedPython,

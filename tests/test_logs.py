@@ -3,6 +3,9 @@ Logs say enough to find a call, and nothing that identifies a person or opens a 
 """
 
 import json
+import subprocess
+import sys
+import time
 
 import pytest
 import structlog
@@ -25,6 +28,14 @@ from hookd import logs
         ("Authorization: Bearer abcdefghij123", "Authorization: Bearer ***"),
         ("access_token=abcdefgh12345678&x=1", "access_token=***&x=1"),
         ("{'token': 'abcdefgh12345678'}", "{'token': '***'}"),
+        ('{"client_secret":"abcdefgh12345678"}', '{"client_secret":"***"}'),
+        ("Authorization: Basic YWJjOmRlZmdoaWo=", "Authorization: Basic ***"),
+        ("https://user:pass@crm.example/x", "https://***@crm.example/x"),
+        ("https://x.bitrix24.ru/rest/1/abcdefghij0123/crm", "https://x.bitrix24.ru/rest/1/***/crm"),
+        ("8.900.123.45.67", "*.***.***.45.67"),
+        ("8\u00a0900 123\t45 - 67", "*\u00a0*** ***\t45 - 67"),
+        ("89001234567.0", "********567.0"),
+        ("7343-27-23-033", "****-**-*3-033"),
     ],
 )
 def test_masks_numbers_and_tokens(text: str, masked: str) -> None:
@@ -41,10 +52,35 @@ def test_no_number_of_a_person_survives(prefix: str, digits: str) -> None:
     """
     masked = logs.mask(f"x{prefix}{digits}y")
 
+    assert len(masked) == len(prefix) + len(digits) + 2
     assert sum(character.isdigit() for character in masked) == logs.VISIBLE_DIGITS
 
 
-def test_writes_one_json_line_an_event(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("text", ["token" + " " * 60_000, "1-" * 30_000, "1" * 60_000, "(" * 60_000, "bearer " * 9000])
+def test_masking_takes_time_with_the_length_only(text: str) -> None:
+    """
+    What a hook prints cannot hold up the log: a text is cut, and twice the text is not four times the work.
+    """
+    started = time.process_time()
+    logs.mask(text[:2048])
+    half = time.process_time() - started
+    logs.mask(text)
+
+    assert time.process_time() - started < max(20 * half, 0.5)
+    assert len(logs.mask(text)) <= logs.LINE_CHARACTERS + 40
+
+
+def test_a_log_that_nobody_reads_costs_nothing() -> None:
+    """
+    With standard error closed or full, logging goes on without a word.
+    """
+    script = "import structlog; from hookd import logs; logs.configure('json'); structlog.get_logger().error('x')"
+    for end in ("2>&-", "2>/dev/full"):
+        done = subprocess.run(["sh", "-c", f'"{sys.executable}" -c "{script}; print(1)" {end}'], capture_output=True)
+        assert done.stdout == b"1\n"
+
+
+def test_writes_one_json_line_an_event(capfd: pytest.CaptureFixture[str]) -> None:
     """
     A line of the log is one JSON object with level, time, event and facts, whatever the facts hold.
     """
@@ -52,7 +88,7 @@ def test_writes_one_json_line_an_event(capsys: pytest.CaptureFixture[str]) -> No
 
     structlog.get_logger("test").error("it_broke", text="a\nb\x1b", path=object, number=1)
 
-    line = capsys.readouterr().err
+    line = capfd.readouterr().err
     assert line.count("\n") == 1
     found = json.loads(line)
     assert set(found) == {"event", "level", "time", "text", "path", "number"}

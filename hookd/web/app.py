@@ -16,6 +16,7 @@ from hookd.errors import SenderError
 from hookd.names import meant
 from hookd.points import POINTS
 from hookd.service import Service
+from hookd.settings import DEFAULT_SITE
 from hookd.web.auth import Caller, MissingTokenError, allow, is_trusted
 
 
@@ -32,7 +33,8 @@ def create_app(service: Service, *, is_multiprocess: bool) -> Flask:
     @app.get("/")
     def index() -> Any:
         """List the points, with a request for each that works as it stands."""
-        allow(_caller(), (*tokens, *service.settings.site.tokens), "the list of points")
+        default = service.sites.get(DEFAULT_SITE)
+        allow(_caller(), (*tokens, *(default.settings.tokens if default else ())), "the list of points")
         listed = [
             f"{point.name}: {point.summary}\n  {_curl(point.name, request.host_url)}\n" for point in POINTS.values()
         ]

@@ -147,9 +147,8 @@ class Connector:
         site = self._service.sites.get(target.site)
         point = POINTS.get(ALIASES.get(target.point, target.point))
         if site is None:
-            # Whether a site exists is told only to whom it may concern.
-            if not caller.is_local:
-                raise MissingTokenError(f"site {target.site}: send a token: Authorization: Bearer TOKEN")
+            if not caller.is_local:  # whether a site exists is told only to this machine
+                allow(caller, ("",), f"site {target.site}")
             raise UnknownPointError(f"there is no site {target.site!r}")
         allow(caller, site.settings.tokens, f"site {site.name}")
         if point is None:
@@ -298,7 +297,7 @@ def _run_headers(run: Run) -> list[tuple[bytes, bytes]]:
         headers.append((b"hookd-reason", run.reason.encode()))
     if run.error:
         text = str(run.error)[:ERROR_HEADER_CHARACTERS].encode("ascii", "replace")
-        headers.append((b"hookd-error", bytes(byte if byte >= 32 else 63 for byte in text)))
+        headers.append((b"hookd-error", bytes(byte if 32 <= byte < 127 else 63 for byte in text)))
     return headers
 
 

@@ -8,6 +8,7 @@ This module is imported before anything that counts: Prometheus's directory has 
 import os
 import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,12 @@ def load_settings() -> Settings:
     return load(find_config(None, os.environ, working), working)
 
 
+@cache
 def gunicorn_settings() -> dict[str, Any]:
     """
     Return the names and values of a gunicorn configuration file.
+
+    The first ones stay: gunicorn reads its file again on SIGHUP, when a wrong setting would stop a server that serves.
 
     Raises:
         SystemExit: The settings are wrong; it carries what is to be printed.
