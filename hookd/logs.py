@@ -6,11 +6,14 @@ a hook prints, an error's message) goes through `mask` where it is logged; facts
 call's linkedid) do not, so that they stay searchable.
 """
 
+import contextlib
 import json
 import logging
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
@@ -106,6 +109,31 @@ def _written_out(found: re.Match[str]) -> str:
 _STDERR = 2 if sys.stderr else -1
 
 
+_held: ContextVar[list[bytes] | None] = ContextVar("held", default=None)
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """
+    Write the lines that are logged within this context at its end, in one go.
+    """
+    lines: list[bytes] = []
+    token = _held.set(lines)
+    try:
+        yield
+    finally:
+        _held.reset(token)
+        if lines:
+            _write(b"".join(lines))
+
+
+def _write(data: bytes) -> None:
+    try:
+        os.write(_STDERR, data)
+    except OSError:
+        metrics.LOST_LINES.inc(data.count(b"\n"))
+
+
 class _Sink:
     """
     Standard error, whatever became of it: a log that nobody can read costs no call.
@@ -113,9 +141,10 @@ class _Sink:
 
     def line(self, message: str | bytes) -> None:
         data = message if isinstance(message, bytes) else message.encode("utf-8", "backslashreplace")
-        try:
-            os.write(_STDERR, data + b"\n")
-        except OSError:
-            metrics.LOST_LINES.inc()
+        held = _held.get()
+        if held is None:
+            _write(data + b"\n")
+        else:
+            held.append(data + b"\n")
 
     msg = debug = info = warning = error = critical = exception = log = line

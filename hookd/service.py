@@ -82,6 +82,7 @@ class Service:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._follow
         await self.pool.close()
+        self.runner.account()
 
     async def check(self, site: str, message: dict[str, Any]) -> dict[str, Any]:
         """

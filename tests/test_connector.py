@@ -2,6 +2,7 @@
 The connector's lane: what comes in over HTTP, and what goes back, whole.
 """
 
+import contextlib
 import http.client
 import json
 import re
@@ -133,6 +134,7 @@ BODIES = [
     (b'{"phone":"1","phone":"2"}', "not_json", "the key 'phone' stands twice in this object; send it once"),
     (b'{"phone":NaN}', "not_json", "NaN is not JSON; send null or a number"),
     (b'{"phone":1e400}', "not_json", "the number 1e400 is too large for a double"),
+    (b'{"phone":"1","phone":"2","x":"\\u0022:"}', "not_json", "the key 'phone' stands twice in this object"),
     (rb'{"phone":"\ud800"}', "not_json", "the string holds half of a surrogate pair, which is no character"),
     (b'{"phone":"\xff"}', "not_json", "is not UTF-8; send the document as UTF-8"),
 ]
@@ -289,6 +291,42 @@ def test_a_body_that_does_not_come_is_408(server: Server) -> None:
     assert json.loads(reply.partition(b"\r\n\r\n")[2]) == error(
         "slow_body", "the body was not complete 5 s after its headers"
     )
+
+
+def test_an_endless_head_is_431(server: Server) -> None:
+    """
+    Headers that never end are cut off early, and cost the others nothing.
+    """
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(f"POST /{PHONE} HTTP/1.1\r\nX: ".encode())
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for _ in range(100):
+                connection.sendall(b"a" * 4096)
+                time.sleep(0.001)
+        reply = b""
+        with contextlib.suppress(ConnectionResetError):
+            reply = connection.recv(65536)
+
+    assert reply.startswith(b"HTTP/1.1 431 ") or not reply  # the answer may be lost to what was still on its way
+    assert server.post(PHONE, REQUEST).ok
+
+
+def test_an_error_with_odd_characters_is_told(with_hook: Server) -> None:
+    """
+    Whatever stands in an error's text, the connector gets its reply.
+    """
+    with_hook.write(
+        f"{PHONE}.py", f"def {PHONE}(request):\n    raise ValueError('a\\x7f\\r\\nb: ' + request['phone'])\n"
+    )
+    with_hook.wait(lambda: with_hook.post(PHONE, REQUEST).headers["Hookd-Outcome"] == "fallback", "the hook")
+
+    for phone in ("\x7f", "я\u2028", "\r\nSet-Cookie: x", "\x00"):
+        reply = with_hook.post(PHONE, {"phone": phone})
+        assert (reply.status_code, reply.json()) == (200, {"data": {"phone": phone}, "state": "success"})
+        assert reply.headers["Hookd-Error"].isprintable()
+        assert "Set-Cookie" not in reply.headers
+    with_hook.write(f"{PHONE}.py", HOOK)
+    with_hook.wait(lambda: with_hook.post(PHONE, REQUEST).json() == CHANGED, "the hook")
 
 
 def test_a_client_that_hangs_up_costs_nothing(with_hook: Server) -> None:

@@ -43,7 +43,7 @@ from hookd.sandbox.pure.phones import Phones
 from hookd.service import CHECK_S, Service
 from hookd.settings import MIN_TOKEN_CHARACTERS, POINT_SETTINGS, SETTINGS, SITE_SETTINGS, Setting
 from hookd.sites import Site, check_points
-from hookd.web import connector
+from hookd.web import connector, protocol
 from tests.conftest import Server, start
 
 ROOT = Path(__file__).parent.parent
@@ -759,7 +759,7 @@ def test_limits_in_the_readme_are_those_of_the_code() -> None:
         f"1 s a point (`timeout_s`, 0.05 to {settings.MAX_TIMEOUT_S:g})",
         f"`process_record_file_path` has {RECORD_TIMEOUT_S:g} s",
         f"its first {connector.ERROR_HEADER_CHARACTERS} characters",
-        f"not complete {connector.BODY_S:g} s after its headers",
+        f"not complete {protocol.BODY_S:g} s after its headers",
         f"longer than {connector.MAX_BODY_BYTES // 2**20} MB",
         f"{jail.ADDRESS_SPACE_BYTES // jail.MEGABYTE} MB of address space",
     ):

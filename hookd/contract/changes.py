@@ -25,6 +25,14 @@ _INSTEAD_OF_CANCEL: Mapping[str, str] = MappingProxyType(
 )
 
 
+_NESTED_KEYS: Mapping[str, str | None] = MappingProxyType(
+    {
+        point.name: next((key for key in point.echo if point.keys.get(key) is Shape.OBJECT), None)
+        for point in POINTS.values()
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Level:
     """
@@ -58,7 +66,7 @@ def nested_key(point: Point) -> str | None:
     """
     Return the key of the reply that is changed one level deeper; None where there is none.
     """
-    return next((key for key in point.echo if point.keys.get(key) is Shape.OBJECT), None)
+    return _NESTED_KEYS[point.name]
 
 
 def no_change(point: Point, returned: Json) -> str:

@@ -63,12 +63,14 @@ class Check:
     Attributes:
         types: Python types whose every value passes.
         values: Further values that pass, with their type: 1 is not True.
+        lengths: Lengths of strings that pass where nothing else is asked of them; None where there is more.
         schema: The schema of the key, for messages.
         validator: Decides the rest.
     """
 
     types: frozenset[type]
     values: frozenset[tuple[type, Json]]
+    lengths: range | None
     schema: Mapping[str, Json]
     validator: Draft202012Validator
 
@@ -76,6 +78,8 @@ class Check:
         """Return what is wrong with *value*, in document order."""
         kind = type(value)
         if kind in self.types or (self.values and kind in _SCALARS and (kind, value) in self.values):
+            return []
+        if kind is str and self.lengths and len(value) in self.lengths:
             return []
         return _errors(self.validator, value)
 
@@ -175,9 +179,16 @@ def _check(root: Draft202012Validator, schema: Mapping[str, Json], described: Ma
     return Check(
         types=frozenset(types),
         values=frozenset((type(value), value) for value in values if not allowed or _has_type(value, names)),
+        lengths=_lengths(schema) if "string" in names else None,
         schema=described,
         validator=cast(Draft202012Validator, root.evolve(schema=schema)),  # of the same class
     )
+
+
+def _lengths(schema: Mapping[str, Json]) -> range | None:
+    if not schema.keys() <= {"type", "minLength", "maxLength", "minimum", "maximum"} or "maxLength" not in schema:
+        return None
+    return range(schema.get("minLength", 0), schema["maxLength"] + 1)
 
 
 def _has_type(value: Json, names: Iterable[str]) -> bool:

@@ -16,11 +16,14 @@ Worker to broker:
     {"t": "done", "ok": Json} or {"t": "done", "cancel": true} or {"t": "done", "error": {…}}, with "cpu_s" and "rss_kb"
 """
 
-import json
 import os
 import struct
+from collections.abc import Iterator
 from typing import Any
 
+import orjson
+
+READ_BYTES = 65_536
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 TEXT_CHARACTERS = 4096  # of one message or remedy: far longer than any of ours
 PROBLEM_KEYS = frozenset({"file", "line", "message", "remedy"})
@@ -28,8 +31,6 @@ ERROR_KEYS = PROBLEM_KEYS | {"code"}
 REFUSAL_KEYS = frozenset({"code", "path", "message", "remedy"})
 ERROR_CODES = frozenset({"error", "memory", "contract"})
 HEADER = struct.Struct(">I")
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 class FrameError(Exception):
@@ -88,7 +89,7 @@ def pack(message: dict[str, Any]) -> bytes:
     Raises:
         FrameError: It is longer than MAX_FRAME_BYTES.
     """
-    return frame(_encode(message).encode())
+    return frame(orjson.dumps(message))
 
 
 def frame(body: bytes) -> bytes:
@@ -135,18 +136,14 @@ class Reader:
         return bodies
 
 
-def read(fd: int) -> dict[str, Any] | None:
+def messages(fd: int) -> Iterator[dict[str, Any]]:
     """
-    Return the next message from the blocking *fd*, None at its end; the worker's side, which trusts the broker.
+    Yield the messages from the blocking *fd* until its end; the worker's side, which trusts the broker.
     """
-    header = _read_exactly(fd, HEADER.size)
-    if header is None:
-        return None
-    body = _read_exactly(fd, HEADER.unpack(header)[0])
-    if body is None:
-        return None
-    message: dict[str, Any] = json.loads(body)
-    return message
+    reader = Reader()
+    while data := os.read(fd, READ_BYTES):
+        for body in reader.feed(data):
+            yield orjson.loads(body)
 
 
 def write(fd: int, message: dict[str, Any]) -> None:
@@ -156,18 +153,3 @@ def write(fd: int, message: dict[str, Any]) -> None:
     data = memoryview(pack(message))
     while data:
         data = data[os.write(fd, data) :]
-
-
-def _read_exactly(fd: int, size: int) -> bytes | None:
-    data = os.read(fd, size)
-    if len(data) == size:
-        return data
-    parts = [data]
-    missing = size - len(data)
-    while missing:
-        data = os.read(fd, missing)
-        if not data:
-            return None
-        parts.append(data)
-        missing -= len(data)
-    return b"".join(parts)

@@ -154,7 +154,7 @@ class Worker:
             "load": self._load,
             "run": self._run,
         }
-        while (message := wire.read(CHANNEL_FD)) is not None:
+        for message in wire.messages(CHANNEL_FD):
             answer = actions[message["t"]](message)
             if answer is not None:
                 wire.write(CHANNEL_FD, answer)

@@ -15,6 +15,7 @@ from hookd import contract, logs
 from hookd.service import Service
 from hookd.web.app import create_app
 from hookd.web.connector import Connector
+from hookd.web.protocol import LimitedProtocol
 from hookd.web.server import METRICS_VARIABLE, load_settings
 
 _HAS_SERVED = mmap.mmap(-1, 1)  # shared by all processes, since they are forked from the one that imported this
@@ -31,7 +32,7 @@ class HttpProcess(UvicornWorker):  # type: ignore[misc]  # the base class has no
 
     CONFIG_KWARGS = {  # noqa: RUF012 (the base class reads it as it is)
         "loop": "uvloop",
-        "http": "httptools",
+        "http": LimitedProtocol,
         "ws": "none",
         "lifespan": "on",
         "proxy_headers": False,

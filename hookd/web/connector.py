@@ -7,7 +7,6 @@ Every request that can be answered with a valid reply is: 200, whatever the hook
 told with a status, a code and a message. All else goes on to the app behind.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ from hookd.sites import Site
 from hookd.web.auth import Caller, MissingTokenError, allow
 
 MAX_BODY_BYTES = 1024 * 1024
-BODY_S = 5.0  # from the headers until the body is complete
 DRAINED_BYTES = 64 * 1024 * 1024  # of a body that is too long: read on, so that the sender comes to read the answer
 ERROR_HEADER_CHARACTERS = 200
 MIN_LIMIT_MS, MAX_LIMIT_MS = 1, 60_000
@@ -48,13 +46,6 @@ class TooLargeError(SenderError):
 
     code = "too_large"
     status = 413
-
-
-class SlowBodyError(SenderError):
-    """The body did not come in time."""
-
-    code = "slow_body"
-    status = 408
 
 
 class MethodError(SenderError):
@@ -137,7 +128,7 @@ class Connector:
             host = caller.headers.get(b"host", b"127.0.0.1:8080").decode("latin-1")
             shown = f"curl -d '{{…}}' http://{host}{scope['path']}"
             raise MethodError(f"{scope['method']}: the points are asked with POST: {shown}")
-        body = await read_body(receive, caller.headers, started)
+        body = await read_body(receive, caller.headers)
         document = documents.parse(body)
         limit_s, odd = _asked_limit(caller.headers.get(b"hookd-deadline-ms"), point)
         run = await self._service.runner.run(site, point, document, started=started, limit_s=limit_s, odd=odd)
@@ -182,23 +173,17 @@ _TARGETS = {
 }
 
 
-async def read_body(receive: Receive, headers: Any, started: float) -> bytes:
+async def read_body(receive: Receive, headers: Any) -> bytes:
     """
     Return the request's body.
 
     Raises:
         TooLargeError: It is longer than MAX_BODY_BYTES.
-        SlowBodyError: It was not complete BODY_S after *started*.
-        _GoneError: The sender hung up.
+        _GoneError: The sender hung up, or was too slow: `protocol` ends the connection then.
     """
-    announced = headers.get(b"content-length", b"0")
-    try:
-        async with asyncio.timeout_at(started + BODY_S):
-            if int(announced) > MAX_BODY_BYTES:
-                await _drain(receive, headers)
-            return await _join(receive, headers)
-    except TimeoutError as error:
-        raise SlowBodyError(f"the body was not complete {BODY_S:g} s after its headers") from error
+    if int(headers.get(b"content-length", b"0")) > MAX_BODY_BYTES:
+        await _drain(receive, headers)
+    return await _join(receive, headers)
 
 
 _TOO_LARGE = f"the body is longer than {MAX_BODY_BYTES} bytes; a connector's requests have 1 to 20 KB"
@@ -307,7 +292,7 @@ def _error_headers(error: SenderError) -> list[tuple[bytes, bytes]]:
         headers.append((b"allow", b"POST"))
     if isinstance(error, MissingTokenError):
         headers.append((b"www-authenticate", b'Bearer realm="hookd"'))
-    if isinstance(error, TooLargeError | SlowBodyError):
+    if isinstance(error, TooLargeError):
         headers.append((b"connection", b"close"))
     return headers
 

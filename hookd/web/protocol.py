@@ -1,0 +1,108 @@
+"""
+uvicorn's HTTP protocol with the limits that it lacks: of a request's head in bytes and time, of its body in time.
+
+Without them a stranger with an endless header could hold up everybody (the parser joins it to itself again and again),
+and every request would have to carry a timer of its own.
+"""
+
+from typing import Any
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from hookd import documents, metrics
+from hookd.errors import SenderError
+from hookd.web.connector import error_document
+
+MAX_HEAD_BYTES = 65_536  # of a request line and its headers; a connector's have less than 1,000
+HEAD_S = 10.0  # from the connection, or the first byte of a head, until it is complete
+BODY_S = 5.0  # from the headers until the body is complete
+
+log = structlog.get_logger("hookd.web")
+
+
+class LargeHeadError(SenderError):
+    """The request's headers are longer than any sender's."""
+
+    code = "large_head"
+    status = 431
+
+
+class SlowBodyError(SenderError):
+    """The body did not come in time."""
+
+    code = "slow_body"
+    status = 408
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """
+    HTTP/1.1 on one connection, as uvicorn speaks it, with limits.
+    """
+
+    _is_in_head = True
+    _is_in_body = False
+    _head_bytes = 0
+    _timer: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._watch(HEAD_S, self._end_slow_head)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_watching()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        was_in_head = self._is_in_head
+        super().data_received(data)
+        # What came in one piece, as nearly every request does, is over here and costs no timer.
+        if self._is_in_head:
+            self._head_bytes = self._head_bytes + len(data) if was_in_head else 0
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(LargeHeadError(f"the request's head is longer than {MAX_HEAD_BYTES // 1024} KB"))
+            elif self._timer is None:
+                self._watch(HEAD_S, self._end_slow_head)
+        elif self._is_in_body and self._timer is None:
+            self._watch(BODY_S, self._end_slow_body)
+
+    def on_message_begin(self) -> None:
+        self._is_in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head, self._is_in_body = False, True
+        self._stop_watching()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._is_in_body = False
+        self._stop_watching()
+        super().on_message_complete()
+
+    def _watch(self, seconds: float, end: Any) -> None:
+        self._timer = self.loop.call_later(seconds, end)
+
+    def _stop_watching(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _end_slow_head(self) -> None:
+        if self._is_in_head and not self.transport.is_closing():
+            self.transport.close()  # no request, no answer
+
+    def _end_slow_body(self) -> None:
+        self._refuse(SlowBodyError(f"the body was not complete {BODY_S:g} s after its headers"))
+
+    def _refuse(self, error: SenderError) -> None:
+        """Answer without the application, which sees that its client is gone."""
+        if self.transport.is_closing():
+            return
+        metrics.REFUSED.labels(error.code).inc()
+        log.info("refused", code=error.code, client=self.client[0] if self.client else "", error=str(error))
+        body = documents.dump(error_document(error))
+        head = f"HTTP/1.1 {error.status} \r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
+        self.transport.close()
