@@ -196,7 +196,7 @@ def _first(pattern: str, text: str) -> str:
 _TABLE = (
     Peer(
         "hookd",
-        "everything switched on: sandbox, schemas both ways, run journal, metrics",
+        "everything switched on: sandbox, schemas both ways, metrics",
         {"hookd": "pip install -e ."},
         _hookd,
         lambda: f"hookd {hookd.__version__}, {_packages('gunicorn', 'uvicorn', 'RestrictedPython')}",

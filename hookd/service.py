@@ -61,6 +61,7 @@ class Service:
             SettingsError: The default site's settings are wrong.
         """
         self.loop = asyncio.get_running_loop()
+        metrics.reserve()
         await self.pool.start()
         await self.sites.start(START_S if follow else None)
         if follow:

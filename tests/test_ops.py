@@ -62,8 +62,8 @@ def test_figures_add_up_over_the_processes(serve: Callable[..., Server]) -> None
         return figure(server, f"hookd_runs_total{{{labels}}}")
 
     server.wait(lambda: counted("process_user_phone", "unchanged", "no_hook") == 20, "the figures")
-    assert counted(PHONE, "ok", "") == 20
-    assert counted("need_registration", "fallback", "error") == 20
+    server.wait(lambda: counted(PHONE, "ok", "") == 20, "the figures")
+    server.wait(lambda: counted("need_registration", "fallback", "error") == 20, "the figures")
     assert figure(server, 'hookd_run_seconds_count{phase="total"}') == 60
     assert figure(server, 'hookd_run_seconds_count{phase="hook"}') == 40
     assert figure(server, 'hookd_refused_total{code="not_json"}') == 1
@@ -77,7 +77,9 @@ def test_an_ended_process_leaves_no_workers_in_the_figures(serve: Callable[..., 
     Counters of a process that died stay, its gauges go.
     """
     server = serve(HOOKS)
+    labels = f'outcome="ok",point="{PHONE}",reason="",site="default"'
     server.post(PHONE, REQUEST)
+    server.wait(lambda: figure(server, f"hookd_runs_total{{{labels}}}") == 1, "the count")
     before = figure(server, "hookd_workers{")
     http = server.descendants()[1]
 
@@ -86,7 +88,6 @@ def test_an_ended_process_leaves_no_workers_in_the_figures(serve: Callable[..., 
     server.wait(lambda: _is_up(server), "a new process")
 
     server.wait(lambda: figure(server, "hookd_workers{") <= before, "the figures")
-    labels = f'outcome="ok",point="{PHONE}",reason="",site="default"'
     assert figure(server, f"hookd_runs_total{{{labels}}}") == 1
 
 

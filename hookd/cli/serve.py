@@ -23,7 +23,8 @@ def serve(args: argparse.Namespace) -> int:
     working = Path.cwd()
     config = find_config(args.config, os.environ, working)
     settings = load(config, working)
-    print(f"hookd: settings: {config or 'defaults'}; hooks: {settings.hooks}; http://{settings.bind}", file=sys.stderr)
+    where = settings.bind if settings.bind.startswith("unix:") else f"http://{settings.bind}"
+    print(f"hookd: settings: {config or 'defaults'}; hooks: {settings.hooks}; {where}", file=sys.stderr)
     environment = {**os.environ, **({"HOOKD_CONFIG": str(config)} if config else {})}
     command = [sys.executable, "-m", "gunicorn", "-c", "python:hookd.web.gunicorn_conf"]
     sys.stderr.flush()

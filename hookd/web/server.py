@@ -18,6 +18,7 @@ from hookd.settings import MAX_TIMEOUT_S, Settings, find_config, load
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 METRICS_ROOT = "/dev/shm"  # memory: a full disk would kill whoever writes a figure
+METRICS_BYTES = 64 * 1024 * 1024  # of free room, so that hookd is not what fills it
 STOP_S = MAX_TIMEOUT_S + 5  # the longest run, and some
 SILENT_S = 60  # an event loop that stood still this long is replaced
 KEEPALIVE_S = 75  # longer than the 60 s after which proxies drop an idle connection
@@ -72,7 +73,8 @@ def gunicorn_settings() -> dict[str, Any]:
 
 
 def _metrics_directory() -> str:
-    root = METRICS_ROOT if os.access(METRICS_ROOT, os.W_OK) else None
+    has_room = os.access(METRICS_ROOT, os.W_OK) and shutil.disk_usage(METRICS_ROOT).free >= METRICS_BYTES
+    root = METRICS_ROOT if has_room else None
     return tempfile.mkdtemp(prefix="hookd-metrics-", dir=root)
 
 
