@@ -1,7 +1,7 @@
 """
 The broker's side of the sandbox: one pool a process, owned by its event loop.
 
-The pool starts the zygote, has it fork workers, gives each to one site for life, hands them out to runs, and kills
+The pool has the zygote (`launcher`) fork workers, gives each to one site for life, hands them out to runs, and kills
 them: at a run's deadline, when they misbehave, when they are worn out or idle. Killing is the only timeout there is.
 Since everything happens on one event loop, there are no locks; a run waits for a worker, for its frames or for its
 deadline, and whatever comes first wins.
@@ -13,12 +13,9 @@ for the others. Workers that belong to no site (spares) are forked ahead.
 """
 
 import asyncio
-import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Mapping
@@ -32,6 +29,7 @@ import structlog
 from hookd import documents
 from hookd.errors import SandboxError
 from hookd.sandbox import wire
+from hookd.sandbox.launcher import Launcher
 
 Message = dict[str, Any]
 
@@ -42,14 +40,11 @@ RSS_GROWTH_KB = 65_536  # of one worker since its first run
 WAITING_MAX = 1024  # runs of one process that wait for a worker; more are busy at once
 KILL_WAIT_S = 1.0  # for the zygote to reap a worker that it was told to kill; 300 MB take 22 ms
 EXIT_WAIT_S = 0.25  # for the zygote's word on how a worker ended; the core of a crash takes 50 ms
-ZYGOTE_START_S = 20.0
 READY_S = 5.0  # from the order to fork a worker until it is locked; usually 5 ms
 FORK_DELAYS_S = (0.05, 0.2, 1.0, 5.0)  # after workers that did not come up
 USUAL_WEIGHT = 0.2  # of the latest run in what runs of a hook usually take
 ANSWERS: Mapping[str, str] = {"run": "done", "check": "checked"}
-RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 5.0)  # between two starts of a zygote that keeps dying
 PRINT_BYTES = 131_072  # of one run: twice what an honest worker sends
-PACKET_BYTES = 4096
 RECEIVE_BYTES = 262_144
 
 log = structlog.get_logger("hookd.sandbox")
@@ -162,11 +157,9 @@ class Pool:
         self._held: Counter[Hashable] = Counter()
         self._background = 0
         self._numbers = 0
-        self._process: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-        self._up: asyncio.Future[None] | None = None
-        self._restart: asyncio.Task[None] | None = None
-        self._deaths = 0
+        self._launcher = Launcher(
+            on_started=self._on_started, on_exited=self._on_exited, on_death=self._on_death, on_up=self._on_up
+        )
         self._usual_s: dict[Hashable, float] = {}  # seconds that runs of a hook took lately
         self._failed_starts = 0
         self._forks_from = 0.0
@@ -176,7 +169,7 @@ class Pool:
     @property
     def is_up(self) -> bool:
         """Whether the zygote is there and can fork."""
-        return self._up is not None and self._up.done() and not self._up.cancelled() and self._control is not None
+        return self._launcher.is_up
 
     @property
     def waiting(self) -> int:
@@ -189,7 +182,7 @@ class Pool:
 
     def pids(self) -> list[int]:
         """Return the process ids of the zygote and of the workers."""
-        zygote = [self._process.pid] if self._process else []
+        zygote = [self._launcher.pid] if self._launcher.pid else []
         return zygote + [worker.pid for worker in self._workers.values() if worker.pid]
 
     # --- life ---------------------------------------------------------------------------------------------------
@@ -202,7 +195,7 @@ class Pool:
             SandboxError: The zygote did not come up.
         """
         self._loop = asyncio.get_running_loop()
-        await self._start_zygote()
+        await self._launcher.start()
         await self._try_worker()
         self._refill()
         self._sweep = self._loop.call_later(1.0, self._end_idle)
@@ -223,8 +216,6 @@ class Pool:
         self._is_closing = True
         if self._sweep:
             self._sweep.cancel()
-        if self._restart:
-            self._restart.cancel()
         for waiter in self._waiting:
             if not waiter.future.done():
                 waiter.future.set_exception(Busy())
@@ -232,113 +223,32 @@ class Pool:
         for worker in list(self._workers.values()):
             self._kill(worker)
         end = time.monotonic() + KILL_WAIT_S
-        while self._workers and self._control and time.monotonic() < end:
+        while self._workers and self.is_up and time.monotonic() < end:
             await asyncio.sleep(0.002)  # until the zygote has reaped them
-        self._drop_control()
-        if self._process:
-            # The end of its control socket ends it; a zygote that does not obey is killed, and its workers with it.
-            await asyncio.to_thread(_end_process, self._process)
+        await self._launcher.close()
         for worker in list(self._workers.values()):
             self._forget(worker, -signal.SIGKILL)
 
-    async def _start_zygote(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-B", "-m", "hookd.sandbox.zygote", str(theirs.fileno()), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                env={"LC_ALL": "C.UTF-8", "TZ": "UTC0"},
-                cwd="/",
-                pass_fds=(theirs.fileno(),),
-            )
-        self._control = ours
-        self._up = self._loop.create_future()
-        self._loop.add_reader(ours.fileno(), self._on_control)
-        try:
-            await asyncio.wait_for(asyncio.shield(self._up), ZYGOTE_START_S)
-        except TimeoutError as error:
-            raise SandboxError(f"the sandbox did not start within {ZYGOTE_START_S:g} s") from error
+    def _on_started(self, number: int, pid: int) -> None:
+        if number in self._workers:
+            self._workers[number].pid = pid
 
-    def _drop_control(self) -> None:
-        if self._control:
-            self._loop.remove_reader(self._control.fileno())
-            self._control.close()
-            self._control = None
+    def _on_exited(self, number: int, status: int) -> None:
+        if number in self._workers:
+            self._forget(self._workers[number], status)
 
-    def _on_control(self) -> None:
-        control = self._control
-        while control and control is self._control:
-            try:
-                packet = control.recv(PACKET_BYTES)
-            except BlockingIOError:
-                return
-            except OSError:
-                packet = b""
-            if not packet:
-                self._on_zygote_death()
-                return
-            self._on_news(json.loads(packet))
-
-    def _on_news(self, news: Message) -> None:
-        if news["op"] == "up":
-            if self._up and not self._up.done():
-                self._up.set_result(None)
-            return
-        worker = self._workers.get(news["id"])
-        if worker is None:
-            return
-        if news["op"] == "started":
-            worker.pid = news["pid"]
-        else:
-            self._forget(worker, news["status"])
-
-    def _on_zygote_death(self) -> None:
-        """
-        Its workers die with it (parent-death signal): their runs end as crashes, and a new zygote is started.
-        """
-        self._drop_control()
-        if self._up and not self._up.done():
-            self._up.set_exception(
-                SandboxError("the sandbox's zygote ended while it started; its message stands above")
-            )
-        if self._process:
-            status = _end_process(self._process, EXIT_WAIT_S)  # a moment, for its last words on standard error
-            if not self._is_closing:
-                log.error("zygote_died", status=status, workers=len(self._workers))
+    def _on_death(self) -> None:
         for worker in list(self._workers.values()):
             self._forget(worker, -signal.SIGKILL)
-        if not self._is_closing and (self._restart is None or self._restart.done()):
-            self._restart = self._loop.create_task(self._restart_zygote())
 
-    async def _restart_zygote(self) -> None:
-        while not self._is_closing:
-            await asyncio.sleep(RESTART_DELAYS_S[min(self._deaths, len(RESTART_DELAYS_S) - 1)])
-            self._deaths += 1
-            started = time.monotonic()
-            try:
-                await self._start_zygote()
-            except (SandboxError, OSError) as error:
-                log.error("zygote_start_failed", error=str(error))
-                self._drop_control()
-                if self._process:
-                    await asyncio.to_thread(_end_process, self._process)
-                continue
-            if not self.is_up:  # it died again, before this task came to know that it was up
-                continue
-            log.info("zygote_restarted", seconds=round(time.monotonic() - started, 3))
-            self._loop.call_later(60.0, self._forgive)
-            self._refill()
-            self._dispatch()
-            return
-
-    def _forgive(self) -> None:
-        self._deaths = 0
+    def _on_up(self) -> None:
+        self._refill()
+        self._dispatch()
 
     # --- workers ------------------------------------------------------------------------------------------------
 
     def _spawn(self) -> Worker | None:
-        if not self.is_up or self._is_closing or self._control is None:
+        if not self.is_up or self._is_closing:
             return None
         try:
             ours, theirs = socket.socketpair()
@@ -349,12 +259,8 @@ class Pool:
         self._numbers += 1
         worker = Worker(self._numbers, ours)
         with theirs:
-            order = json.dumps({"op": "spawn", "id": worker.number}).encode()
-            try:
-                socket.send_fds(self._control, [order], [theirs.fileno()])
-            except OSError as error:
+            if not self._launcher.fork(worker.number, theirs):
                 ours.close()
-                log.error("worker_not_forked", error=str(error))
                 return None
         self._workers[worker.number] = worker
         self._loop.add_reader(ours.fileno(), self._on_readable, worker)
@@ -399,19 +305,16 @@ class Pool:
         self._order_kill(worker)
 
     def _order_kill(self, worker: Worker) -> None:
-        if self._control is None:
+        if not self.is_up:
             return
-        try:
-            self._control.send(json.dumps({"op": "kill", "id": worker.number}).encode())
-        except OSError:
-            self._kill_zygote(worker)  # gone, or stuck with a full socket
+        if not self._launcher.kill(worker.number):
+            self._kill_zygote(worker)
         self._loop.call_later(KILL_WAIT_S, self._kill_zygote, worker)
 
     def _kill_zygote(self, worker: Worker) -> None:
         """*worker* should be dead by now; the zygote that did not see to it goes, and all its workers with it."""
-        if self._workers.get(worker.number) is worker and self._process and not self._is_closing:
-            log.error("zygote_unresponsive", worker=worker.number)
-            self._process.kill()
+        if self._workers.get(worker.number) is worker and not self._is_closing:
+            self._launcher.kill_zygote()
 
     def _detach(self, worker: Worker) -> None:
         """Stop listening to *worker* and hand it out no more."""
@@ -719,11 +622,3 @@ def _ended(worker: Worker, status: int) -> RunEnded:
 def _give_up(future: "asyncio.Future[Worker]") -> None:
     if not future.done():
         future.set_exception(Busy())
-
-
-def _end_process(process: "subprocess.Popen[bytes]", patience_s: float = 1.0) -> int:
-    try:
-        return process.wait(patience_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
