@@ -25,7 +25,7 @@ from hookd.points import RECORD_POINT, Point
 from hookd.sandbox.pool import Busy, End, Pool, RunEnded, Worker
 from hookd.sites import Site
 
-ACCOUNT_S = 0.02  # from the end of a run until its log line; long enough for a batch, too short for a reader
+ACCOUNT_S = 0.005  # from the end of a run until its log line: a batch under load, which holds up nobody for long
 RECORD_KILL_S = 9.8  # the reply of the record point is out within the connector's 10 s
 BUSY_REMEDY = "Make the hooks that wait faster, or raise workers_max."
 
