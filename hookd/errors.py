@@ -88,11 +88,46 @@ class RefusedError(SenderError):
     status = 403
 
 
+class MissingTokenError(RefusedError):
+    """There is no token where one is needed."""
+
+    code = "unauthorized"
+    status = 401
+
+
 class UnknownPointError(SenderError):
     """There is no such point, or no such site."""
 
     code = "unknown_point"
     status = 404
+
+
+class MethodError(SenderError):
+    """A point is asked with POST."""
+
+    code = "method"
+    status = 405
+
+
+class SlowBodyError(SenderError):
+    """The body did not come in time."""
+
+    code = "slow_body"
+    status = 408
+
+
+class TooLargeError(SenderError):
+    """The body is longer than any request of a connector."""
+
+    code = "too_large"
+    status = 413
+
+
+class LargeHeadError(SenderError):
+    """The request's headers are longer than any sender's."""
+
+    code = "large_head"
+    status = 431
 
 
 class IntegratorError(HookdError):

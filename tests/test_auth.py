@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from hookd.errors import RefusedError
-from hookd.web.auth import Caller, MissingTokenError, allow, is_trusted
+from hookd.errors import MissingTokenError, RefusedError
+from hookd.web.auth import Caller, allow, is_trusted
 
 TOKENS = ("first-token-of-site", "second-token-of-site")
 

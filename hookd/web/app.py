@@ -12,12 +12,12 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from werkzeug.exceptions import HTTPException
 
 from hookd import __version__, documents, metrics, samples
-from hookd.errors import SenderError
+from hookd.errors import MissingTokenError, SenderError
 from hookd.names import meant
 from hookd.points import POINTS
 from hookd.service import Service
 from hookd.settings import DEFAULT_SITE
-from hookd.web.auth import Caller, MissingTokenError, allow, is_trusted
+from hookd.web.auth import Caller, allow, is_trusted
 
 
 def create_app(service: Service, *, is_multiprocess: bool) -> Flask:

@@ -15,17 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from hookd.errors import RefusedError
+from hookd.errors import MissingTokenError, RefusedError
 
 # What a proxy adds: whoever asks through one is not this machine, though the connection comes from it.
 _PROXY_HEADERS = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via")
-
-
-class MissingTokenError(RefusedError):
-    """There is no token where one is needed."""
-
-    code = "unauthorized"
-    status = 401
 
 
 @dataclass(frozen=True, slots=True)

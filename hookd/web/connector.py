@@ -15,7 +15,16 @@ from typing import Any
 import structlog
 
 from hookd import documents, metrics
-from hookd.errors import ContractError, HookdError, SenderError, UnknownPointError, Violation
+from hookd.errors import (
+    ContractError,
+    HookdError,
+    MethodError,
+    MissingTokenError,
+    SenderError,
+    TooLargeError,
+    UnknownPointError,
+    Violation,
+)
 from hookd.logs import mask
 from hookd.names import meant
 from hookd.points import ALIASES, POINTS, RECORD_POINT, Point
@@ -23,7 +32,7 @@ from hookd.runner import Run
 from hookd.service import Service
 from hookd.settings import DEFAULT_SITE
 from hookd.sites import Site
-from hookd.web.auth import Caller, MissingTokenError, allow
+from hookd.web.auth import Caller, allow
 
 MAX_BODY_BYTES = 1024 * 1024
 DRAINED_BYTES = 64 * 1024 * 1024  # of a body that is too long: read on, so that the sender comes to read the answer
@@ -39,20 +48,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _JSON = (b"content-type", b"application/json")
 
 log = structlog.get_logger("hookd.web")
-
-
-class TooLargeError(SenderError):
-    """The body is longer than any request of a connector."""
-
-    code = "too_large"
-    status = 413
-
-
-class MethodError(SenderError):
-    """A point is asked with POST."""
-
-    code = "method"
-    status = 405
 
 
 class _GoneError(Exception):

@@ -11,7 +11,7 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hookd import documents, metrics
-from hookd.errors import SenderError
+from hookd.errors import LargeHeadError, SenderError, SlowBodyError
 from hookd.web.connector import error_document
 
 MAX_HEAD_BYTES = 65_536  # of a request line and its headers; a connector's have less than 1,000
@@ -19,20 +19,6 @@ HEAD_S = 10.0  # from the connection, or the first byte of a head, until it is c
 BODY_S = 5.0  # from the headers until the body is complete
 
 log = structlog.get_logger("hookd.web")
-
-
-class LargeHeadError(SenderError):
-    """The request's headers are longer than any sender's."""
-
-    code = "large_head"
-    status = 431
-
-
-class SlowBodyError(SenderError):
-    """The body did not come in time."""
-
-    code = "slow_body"
-    status = 408
 
 
 class LimitedProtocol(HttpToolsProtocol):
