@@ -86,8 +86,7 @@ def configure(log_format: str) -> None:
 
 def _json_line(logger: Any, method: str, facts: structlog.typing.EventDict) -> bytes:
     """The only processor of a JSON line, since there is one on every run: level, time, facts."""
-    facts["level"] = method
-    facts["time"] = datetime.now(UTC)
+    facts = {"time": datetime.now(UTC), "level": method, "event": facts.pop("event"), **facts}
     if "exc_info" in facts:
         facts = structlog.processors.format_exc_info(logger, method, facts)
     try:

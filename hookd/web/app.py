@@ -28,6 +28,7 @@ def create_app(service: Service, *, is_multiprocess: bool) -> Flask:
         is_multiprocess: Whether /metrics adds up the files of all HTTP processes.
     """
     app = Flask("hookd.web")
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
     tokens = service.settings.operator_tokens
 
     @app.get("/")
