@@ -42,7 +42,7 @@ def parse(body: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
         document = orjson.loads(body)
         if _is_plain(body, document, max_depth):
             return document
-    except orjson.JSONDecodeError:
+    except (orjson.JSONDecodeError, TypeError):  # TypeError: too deep to be written again
         pass  # read it again, to say what is wrong and where
     try:
         text = body.decode("utf-8-sig")

@@ -50,6 +50,14 @@ def reserve() -> None:
             os.posix_fallocate(file.fileno(), 0, RESERVED_BYTES)
 
 
+def release() -> None:
+    """
+    Remove the files of this process, which never served: one that fails to start is tried again and again.
+    """
+    for path in Path(os.environ.get(DIRECTORY_VARIABLE, "/nonexistent")).glob(f"*_{os.getpid()}.db"):
+        path.unlink(missing_ok=True)
+
+
 @cache
 def runs(site: str, point: str, outcome: str, reason: str) -> Counter:
     """Return the counter of such runs: finding a child by its labels costs more than counting."""

@@ -160,7 +160,10 @@ class Runner:
         ended, self._ended = self._ended, []
         with logs.together():
             for run in ended:
-                _account(run)
+                try:
+                    _account(run)
+                except Exception:
+                    log.exception("run_not_accounted", run=run.run_id)  # the others are
 
     def _without_hook(self, run: Run, site: Site, request: contract.Request) -> None:
         problems = site.hooks.snapshot.broken.get(request.point.name)

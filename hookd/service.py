@@ -80,7 +80,7 @@ class Service:
         self.runner.is_stopping = True
         if self._follow:
             self._follow.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, Exception):  # whatever ended it was logged there
                 await self._follow
         await self.pool.close()
         self.runner.account()
@@ -89,19 +89,23 @@ class Service:
         """
         Have a worker of *site* compile the hook in *message*; a hook that hangs or crashes there is a load error.
         """
+        try:
+            return await self._check_once(site, message)
+        except RunEnded:
+            pass  # perhaps the machine's fault, a killed zygote or no memory; the second time it is the file's
+        try:
+            return await self._check_once(site, message)
+        except RunEnded as ended:
+            what = f"its worker died ({ended})" if ended.detail else f"loading it did not end within {CHECK_S:g} s"
+            return _refusal(message, f"{what}.", "Look at what stands outside of functions.")
+
+    async def _check_once(self, site: str, message: dict[str, Any]) -> dict[str, Any]:
         deadline = time.monotonic() + CHECK_S
         worker = await self.pool.acquire(site, ("check", site), deadline)
         try:
             answer, _ = await self.pool.run(worker, [message], deadline)
         except wire.FrameError:
             return _refusal(message, "this file and the lib files are larger than 4 MB together.", "Remove some.")
-        except RunEnded as ended:
-            what = (
-                f"loading the file did not end within {CHECK_S:g} s"
-                if not ended.detail
-                else f"its worker died ({ended})"
-            )
-            return _refusal(message, f"{what}.", "Look at what stands outside of functions.")
         finally:
             self.pool.release(worker, ("check", site))
         return answer

@@ -21,6 +21,7 @@ import structlog
 from hookd import contract
 from hookd.errors import SettingsError
 from hookd.hooks import HookFiles, Stamps, look
+from hookd.metrics import BROKEN
 from hookd.names import meant
 from hookd.points import POINTS
 from hookd.settings import (
@@ -135,8 +136,8 @@ class Sites:
                 await asyncio.sleep(POLL_S)
                 try:
                     await self._look()
-                except OSError as error:
-                    log.error("sites_unreadable", error=str(error))  # the sites stay as they are
+                except Exception:
+                    log.exception("sites_unreadable")  # the sites stay as they are; the next look may succeed
         finally:
             for update in self._updates.values():
                 update.cancel()
@@ -197,6 +198,7 @@ class Sites:
     def _remove(self, name: str) -> None:
         del self._sites[name]
         self._seen.pop(name, None)
+        BROKEN.labels(name).set(0)
         if name in self._updates:
             self._updates[name].cancel()
         self._on_removed(name)

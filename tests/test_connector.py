@@ -311,6 +311,52 @@ def test_an_endless_head_is_431(server: Server) -> None:
     assert server.post(PHONE, REQUEST).ok
 
 
+def _send_endlessly(connection: socket.socket) -> None:
+    for _ in range(2000):
+        connection.sendall(b"a" * 4096)
+        time.sleep(0.0005)
+
+
+def test_an_endless_trailer_is_cut_off(server: Server) -> None:
+    """
+    What follows a chunked body is limited as what precedes it is.
+    """
+    head = f"POST /{PHONE} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-a: ".encode()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(head)
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            _send_endlessly(connection)
+
+    assert server.post(PHONE, REQUEST).ok
+
+
+def test_a_slow_body_behind_a_slow_reply_is_awaited(serve: Callable[..., Server]) -> None:
+    """
+    A request that is pipelined behind one whose hook takes long is not blamed for the wait.
+    """
+    slow = f"""
+import time
+
+def {PHONE}(request):
+    end = time.monotonic() + 5.5
+    while time.monotonic() < end:
+        pass
+    return {{"phone": "slow"}}
+"""
+    server = serve({f"{PHONE}.py": slow}, config=f"[points.{PHONE}]\ntimeout_s = 20\n")
+    body = json.dumps(REQUEST).encode()
+    head = f"POST /{{}} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head.format(PHONE).encode() + b"\r\n" + body)
+        connection.sendall(head.format("process_user_phone").encode() + b"Connection: close\r\n\r\n")
+        time.sleep(0.2)
+        connection.sendall(body)
+        replies = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    assert re.findall(rb'"phone":"(\w+)"', replies) == [b"slow", b"89001234567"]
+    assert replies.count(b"HTTP/1.1 200") == 2
+
+
 def test_an_error_with_odd_characters_is_told(with_hook: Server) -> None:
     """
     Whatever stands in an error's text, the connector gets its reply.

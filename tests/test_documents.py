@@ -42,6 +42,10 @@ BAD = [
         b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
         "line 1, column 321, at /a/a/a/a/a/a/a/a: objects and lists lie more than 64 deep in one another",
     ),
+    (
+        b"[" * 300 + b"]" * 300,
+        "line 1, column 65, at /0/0/0/0/0/0/0/0: objects and lists lie more than 64 deep in one another",
+    ),
     (b"[" * 200_000, "objects and lists lie more than 64 deep in one another"),
     (b'{"a":"' + b"x" * EXPLAINED_BYTES + b'","b":1,"b":2}', "an object has the same key twice"),
 ]

@@ -86,7 +86,8 @@ class Connector:
         await receive()
         try:
             await self._service.start()
-        except HookdError as error:
+        except (HookdError, OSError) as error:
+            metrics.release()
             log.error("start_failed", error=str(error))
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
