@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -391,6 +392,29 @@ def settings_warnings(hook: Hook, settings: Mapping[str, Any]) -> list[Problem]:
         )
         for key, line in hook.settings_keys
         if key not in settings
+    ]
+
+
+def unread_settings(hook: Hook, snapshot: Snapshot) -> list[Problem]:
+    """
+    Return a warning for each key of the hook's own table whose name stands nowhere in its text: a typing error, mostly.
+
+    A hook that walks through its settings reads what it does not name; nothing is said of it then.
+    """
+    text = "\n".join((hook.source, *hook.libs.values()))
+    if re.search(r"\bsettings\.(?:items|keys|values)\b|\bin settings\b(?!\.|\[)", text):
+        return []
+    named = set(re.findall(r"""["']([^"'\n]+)["']""", text))
+    common = snapshot.settings.get(ALL_HOOKS, {})
+    return [
+        Problem(
+            SETTINGS_FILE,
+            0,
+            f"[{hook.name}] {key} is read nowhere in {hook.file}{meant(key, named)}",
+            "Correct the name, or remove it.",
+        )
+        for key in snapshot.settings.get(hook.name, {})
+        if key not in named and key not in common
     ]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hookd import cases
 from hookd.errors import Problem, UsageError
-from hookd.hooks import LIB, SETTINGS_FILE, Hook, settings_of, settings_warnings
+from hookd.hooks import LIB, SETTINGS_FILE, Hook, settings_of, settings_warnings, unread_settings
 from hookd.sites import Site
 
 
@@ -126,7 +126,8 @@ def _broken(broken: Mapping[str, tuple[Problem, ...]]) -> Iterator[Finding]:
 def _odd(site: Site) -> Iterator[Finding]:
     snapshot = site.hooks.snapshot
     for hook in snapshot.hooks.values():
-        for warning in (*hook.warnings, *settings_warnings(hook, settings_of(snapshot, hook.name))):
+        missing = settings_warnings(hook, settings_of(snapshot, hook.name))
+        for warning in (*hook.warnings, *missing, *unread_settings(hook, snapshot)):
             yield Finding(hook.file, warning, is_warning=True)
 
 

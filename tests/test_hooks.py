@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hookd.errors import LoadError
-from hookd.hooks import MAX_SOURCE_BYTES, read_source
+from hookd.hooks import MAX_SOURCE_BYTES, Hook, Snapshot, read_source, unread_settings
 from tests.conftest import Server
 
 PHONE = "process_client_phone"
@@ -191,3 +191,26 @@ def test_reads_what_editors_write(tmp_path: Path) -> None:
     (tmp_path / "x.py").write_bytes(b"\xef\xbb\xbfa = 1\r\nb = '\xd1\x8f'\t# \xe2\x9c\x93\r\n")
 
     assert read_source(tmp_path, "x.py") == "a = 1\nb = 'я'\t# ✓\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ('settings.get("prefix")', ["[x] prefx is read nowhere in x.py; did you mean prefix?"]),
+        ("settings['prefx']", []),
+        ("for key in settings.items(): pass", []),
+        ("key in settings", []),
+        ("numbers.lookup(settings)", ["[x] prefx is read nowhere in x.py."]),
+    ],
+)
+def test_a_misspelt_setting_is_told(source: str, told: list[str]) -> None:
+    """
+    A key that no hook reads is warned of, with the name that was meant; keys for all hooks, and those that a lib file
+    reads, are not.
+    """
+    hook = Hook("point", "x", "x.py", source, {"numbers": "settings['deep']"}, "")
+    tables = {"all": {"common": 1}, "x": {"common": 1, "prefx": 8, "deep": 1}}
+
+    found = unread_settings(hook, Snapshot(settings=tables))
+
+    assert [problem.message for problem in found] == told
