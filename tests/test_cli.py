@@ -478,8 +478,9 @@ def test_check_names_everything_at_once(wrong: Place) -> None:
         'warning: hooks/process_final_params.py:5: request["conversation"]: connectors from 3.13 on do not send it. '
         "Ask for the tool call: def process_final_params(request, call). It reads the old and the new form.",
         "warning: hooks/process_final_params.py:5: settings has no key 'ownr'",
+        "warning: hooks/settings.toml: [process_final_params] owner is read nowhere in process_final_params.py",
     ]
-    assert (ended.code, ended.out) == (1, "5 hooks: 7 problems, 2 warnings\n")
+    assert (ended.code, ended.out) == (1, "5 hooks: 7 problems, 3 warnings\n")
 
 
 def test_check_of_single_files_tells_of_them_and_of_what_uses_them(wrong: Place) -> None:
@@ -493,7 +494,7 @@ def test_check_of_single_files_tells_of_them_and_of_what_uses_them(wrong: Place)
     directory = wrong.hookd("check", "sites/acme/hooks")
 
     assert [found["point"] for found in lib["hooks"]] == ["process_final_params"]
-    assert (lib["problems"], len(lib["warnings"])) == ([], 2)
+    assert (lib["problems"], len(lib["warnings"])) == ([], 3)
     assert lib["warnings"][0] == {
         "site": "default",
         "file": "hooks/process_final_params.py",
