@@ -49,7 +49,6 @@ class Service:
         self.runner = Runner(self.pool)
         self.is_ready = False
         self._on_ready = on_ready
-        self.loop: asyncio.AbstractEventLoop | None = None
         self._follow: asyncio.Task[None] | None = None
 
     async def start(self, *, follow: bool = True) -> None:
@@ -60,7 +59,6 @@ class Service:
             SandboxError: The sandbox cannot be started.
             SettingsError: The default site's settings are wrong.
         """
-        self.loop = asyncio.get_running_loop()
         metrics.reserve()
         await self.pool.start()
         await self.sites.start(START_S if follow else None)
