@@ -19,7 +19,7 @@ LAYERS = (
     ("hooks",),
     ("tools",),
     ("sandbox",),
-    ("contract", "samples"),
+    ("contract", "samples", "storage"),
     ("points",),
     ("differences", "settings", "logs", "documents"),
     ("hours", "names", "metrics"),
