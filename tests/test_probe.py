@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from hookd.sandbox.isolation import ALONE, ATTEMPTS, BENEATH, DONE, level, read_report
+from hookd.sandbox.jail import landlock
 from hookd.sandbox.launcher import ENVIRONMENT
 from tests.conftest import is_alive
 
@@ -31,6 +32,21 @@ os.setgroups([])
 os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
 os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
 ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+zygote.main()
+"""
+# A start under a container's filter, which refuses namespaces, mounts and tracing: to whoever is not root for good.
+AS_IN_A_CONTAINER = """
+import errno
+from hookd.sandbox import zygote
+from hookd.sandbox.jail import kernel, seccomp
+from hookd.sandbox.jail.syscalls import TABLES
+refused = [TABLES[kernel.machine()][name] for name in ("unshare", "mount", "pivot_root", "ptrace", "setns")]
+code = [(seccomp.LOAD, 0, 0, seccomp.NUMBER_AT)]
+for number in refused:
+    code += [(seccomp.JUMP_EQUAL, 0, 1, number), (seccomp.RETURN, 0, 0, seccomp.ERRNO | errno.EPERM)]
+code.append((seccomp.RETURN, 0, 0, seccomp.ALLOW))
+kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+seccomp.install(b"".join(seccomp.INSTRUCTION.pack(*instruction) for instruction in code))
 zygote.main()
 """
 # The probe in a process without namespaces, with a filter, Landlock or results of the warm-up that are not as they
@@ -114,6 +130,35 @@ def test_an_ordinary_user_is_as_well_locked() -> None:
     assert set(found.attempts.values()) & {DONE} == set()
     assert found.differences == ()
     assert (found.level, found.layers) == (as_root.level, as_root.layers)
+
+
+def test_a_container_that_refuses_namespaces_is_the_third_level() -> None:
+    """
+    As in Docker: what is refused is reported with its reason, and all else is in force; root still gives up its id.
+    """
+    with zygote([sys.executable, "-I", "-B", "-c", AS_IN_A_CONTAINER]) as (control, report, pid):
+        assert not descendants(pid)
+        channel, end = socket.socketpair()
+        with channel:
+            with end:
+                socket.send_fds(control, [json.dumps({"op": "spawn", "id": 1}).encode()], [end.fileno()])
+            assert json.loads(control.recv(32_768))["op"] == "started"
+            channel.settimeout(SECONDS)
+            assert channel.recv(100)  # untraced, it is ready as well
+            control.send(json.dumps({"op": "kill", "id": 1}).encode())
+            assert json.loads(control.recv(32_768)) == {"op": "exited", "id": 1, "status": 9, "call": ""}
+
+    found = read_report(report)
+    refused = {"user", "pid", "net", "ipc", "uts", "mount"}
+    assert {found.layers[name].partition(" ")[2] for name in refused} == {"EPERM"}
+    assert found.layers["uid"] == ""
+    assert set(found.attempts.values()) & {DONE} == set()
+    assert found.differences == ()
+    assert found.name == ("L3" if landlock.abi() or os.getuid() == 0 else "L2")
+    assert all(why.startswith("namespaces alone do not deny it; user: unshare") for _, why in found.missing())
+    if os.getuid() == 0:
+        assert found.uid == report["uid"] >= 61184
+        assert found.layers["root"] == ""
 
 
 def test_a_zygote_has_no_rights_left() -> None:

@@ -4,11 +4,10 @@ What the zygote's start hands to the process that goes on: descriptors, and what
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):  # no dataclass, see `jail.Lock`
     """
     What the process that forks workers starts from.
 

@@ -5,7 +5,6 @@ The kernel by way of the C library: `prctl`, system calls by number, and the err
 import ctypes
 import errno
 import os
-import platform
 
 # include/uapi/linux/prctl.h
 PR_SET_PDEATHSIG = 1
@@ -28,7 +27,7 @@ def machine() -> str:
     """
     Return the name of this machine's architecture, as the kernel has it.
     """
-    return platform.machine()
+    return os.uname().machine
 
 
 def prctl(option: int, *values: int) -> int:

@@ -11,7 +11,7 @@ import errno
 import os
 import pwd
 import struct
-import tempfile
+import time
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -41,6 +41,8 @@ EMPTY = MS_NOSUID | MS_NODEV | MS_NOEXEC
 # include/uapi/linux/capability.h
 CAPABILITY_VERSION_3 = 0x20080522
 CAPABILITIES_END = 64
+
+COVERED = "/tmp"  # there everywhere, and empty below our mount; nobody outside of this namespace sees that
 
 # systemd gives these to services for as long as they run, and keeps people and packages out of them
 # (systemd.io/UIDS-GIDS).
@@ -179,9 +181,8 @@ def empty_root(uid: int, reasons: Reasons) -> str:
         try:
             make_mounts_private()
             owner = f",uid={uid},gid={uid}" if not reasons["user"] and os.geteuid() in (0, OVERFLOW_ID) else ""
-            target = tempfile.gettempdir()
-            kernel.mount("tmpfs", target, "tmpfs", EMPTY, f"mode=0555,size=4k,nr_inodes=2{owner}")
-            os.chdir(target)
+            kernel.mount("tmpfs", COVERED, "tmpfs", EMPTY, f"mode=0555,size=4k,nr_inodes=2{owner}")
+            os.chdir(COVERED)
             # Onto itself, so that the old root needs no directory in the new one: pivot_root(2), NOTES.
             kernel.syscall(TABLES[kernel.machine()]["pivot_root"], b".", b".")
             kernel.unmount(".", MNT_DETACH)
@@ -199,7 +200,8 @@ def empty_root(uid: int, reasons: Reasons) -> str:
 
 
 def _chroot_into_nothing() -> None:
-    path = tempfile.mkdtemp(prefix="hookd-")
+    path = f"{COVERED}/hookd-{os.getpid()}-{time.monotonic_ns()}"
+    os.mkdir(path, 0o500)
     try:
         os.chdir(path)
     finally:
