@@ -64,19 +64,12 @@ def main(surroundings: Surroundings) -> None:
 
 
 def _give_up_rights(surroundings: Surroundings) -> dict[str, str]:
-    """
-    Leave files, user id and capabilities behind, after the warm-up, which reads files; return what is not in force.
-    """
     parent = os.getppid()
-    reasons = dict(surroundings.reasons)
-    reasons["root"] = namespaces.empty_root(surroundings.uid, reasons)
-    namespaces.limit_capabilities()
-    reasons["uid"] = namespaces.take_id(surroundings.uid)
-    namespaces.drop_capabilities()
+    reasons = namespaces.give_up_rights(surroundings.uid, surroundings.reasons)
     jail.end_with(parent)  # again: the change of user took it back
     jail.no_new_privileges()
     jail.not_dumpable()
-    return {name: reasons[name] for name in namespaces.LAYERS}
+    return reasons
 
 
 class Forker:
