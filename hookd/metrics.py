@@ -27,6 +27,15 @@ RELOADS = Counter("hookd_reloads", "Hook files read after a change, by what came
 LOST_LINES = Counter("hookd_lost_log_lines", "Lines of the log that could not be written.")
 WORKERS = Gauge("hookd_workers", "Sandbox workers by state.", ("state",), multiprocess_mode="livesum")
 WAITING = Gauge("hookd_waiting_runs", "Runs that wait for a worker.", multiprocess_mode="livesum")
+ISOLATION = Gauge(
+    "hookd_isolation_level", "What keeps the workers in: 0 to 4, see L0 to L4.", multiprocess_mode="livemin"
+)
+PAUSED = Gauge(
+    "hookd_paused_hooks", "Hooks that the breaker keeps from running.", ("site",), multiprocess_mode="livemax"
+)
+QUARANTINED = Gauge(
+    "hookd_quarantined_hooks", "Versions of hooks in quarantine.", ("site",), multiprocess_mode="livemax"
+)
 BROKEN = Gauge(
     "hookd_broken_hooks", "Hook files that cannot be used as they are.", ("site",), multiprocess_mode="livemax"
 )
@@ -45,7 +54,7 @@ def reserve() -> None:
     directory = os.environ.get(DIRECTORY_VARIABLE)
     if not directory:
         return
-    for kind in ("counter", "histogram", "gauge_livesum", "gauge_livemax"):
+    for kind in ("counter", "histogram", "gauge_livesum", "gauge_livemax", "gauge_livemin"):
         with (Path(directory) / f"{kind}_{os.getpid()}.db").open("a+b") as file:
             os.posix_fallocate(file.fileno(), 0, RESERVED_BYTES)
 

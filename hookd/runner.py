@@ -17,16 +17,19 @@ from typing import Any
 import structlog
 
 from hookd import contract, logs, metrics
+from hookd.breaker import Breaker
 from hookd.documents import Json
 from hookd.errors import Problem, ReplyError, Violation
 from hookd.hooks import Hook, settings_of
 from hookd.logs import mask
 from hookd.points import RECORD_POINT, Point
-from hookd.sandbox.pool import Busy, End, Pool, RunEnded, Worker
+from hookd.quarantine import Quarantine
+from hookd.sandbox.pool import Busy, End, Pool, Recipe, RunEnded, Worker
 from hookd.sites import Site
 
 ACCOUNT_S = 0.005  # from the end of a run until its log line: a batch under load, which holds up nobody for long
 RECORD_KILL_S = 9.8  # the reply of the record point is out within the connector's 10 s
+WEAK_REMEDY = "`hookd doctor` tells what is missing; allow_weak_isolation = true runs them all the same."
 BUSY_REMEDY = "Make the hooks that wait faster, or raise workers_max."
 
 log = structlog.get_logger("hookd.run")
@@ -72,6 +75,7 @@ class Run:
         printed: What the hook printed.
         times_ms: validate, wait, hook and total.
         digest: Of the hook's version, hex; "" where there is none.
+        isolation: The level at which it was held, L0 to L4; "" where no hook ran.
     """
 
     run_id: str
@@ -85,16 +89,24 @@ class Run:
     printed: str = ""
     times_ms: dict[str, float] = field(default_factory=dict)
     digest: str = ""
+    isolation: str = ""
     linkedid: str = ""
 
 
 class Runner:
     """
     Runs hooks in the workers of *pool*.
+
+    Args:
+        quarantine: Versions of hooks that are not run, and where others are put.
+        min_level: Isolation level below which no hook is run.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, quarantine: Quarantine, min_level: int) -> None:
         self._pool = pool
+        self._quarantine = quarantine
+        self._min_level = min_level
+        self._breaker = Breaker()
         self._ids = _run_ids()
         self._ended: list[Run] = []
         self.is_stopping = False
@@ -135,7 +147,7 @@ class Runner:
             self._without_hook(run, site, request)
         else:
             chosen = settings if settings is not None else settings_of(snapshot, point.name)
-            order = _Order(site, point, hook, chosen, now)
+            order = _Order(site, point, hook, chosen, now, limit_s is not None)
             timeout_s = limit(site, point, limit_s)
             await self._with_hook(run, order, request, started=started, timeout_s=timeout_s, validated=validated)
         run.times_ms["total"] = (time.monotonic() - started) * 1000
@@ -171,7 +183,8 @@ class Runner:
             run.reason = "no_hook"
             run.reply = contract.envelope(contract.unchanged(request))
         else:
-            _fall_back(run, site, request, _load_failure(request.point, problems))
+            failure = _load_failure(request.point, problems)
+            _fall_back(run, site, request, self._weak_failure(request.point, failure.file) if self.is_weak else failure)
 
     async def _with_hook(
         self,
@@ -184,6 +197,11 @@ class Runner:
         validated: float,
     ) -> None:
         run.digest = order.hook.digest
+        refused = self._refuse(order)
+        if refused:
+            _fall_back(run, order.site, request, refused)
+            return
+        run.isolation = self._pool.isolation.name
         try:
             answer = await self._ask(run, order, request, deadline=started + timeout_s, validated=validated)
             self._read_answer(run, order, request, answer)
@@ -192,13 +210,16 @@ class Runner:
             failure = Failure(
                 reason, _busy_message(self._pool, timeout_s), BUSY_REMEDY, request.point.kept, order.hook.file
             )
+            self._breaker.void(order.key)
             _fall_back(run, order.site, request, failure)
         except RunEnded as ended:
             run.printed = ended.printed
+            self._note_end(run, order, ended, timeout_s)
             _fall_back(run, order.site, request, _ended_failure(order, ended, timeout_s))
         except Exception:
             # Our own mistake must not cost a call either.
             log.exception("run_internal_error", run=run.run_id, site=run.site, point=run.point)
+            self._breaker.void(order.key)
             failure = Failure("internal", "hookd itself failed.", "See its log.", request.point.kept, order.hook.file)
             _fall_back(run, order.site, request, failure)
 
@@ -206,10 +227,12 @@ class Runner:
         self, run: Run, order: "_Order", request: contract.Request, *, deadline: float, validated: float
     ) -> dict[str, Any]:
         is_background = order.point.name == RECORD_POINT
-        key = (order.site.name, order.hook.name)
+        key = order.key
         if validated >= deadline:  # the body came after the deadline: nobody waits for a hook any more
             raise RunEnded(End.TIMEOUT, "", "")
-        worker = await self._pool.acquire(order.site.name, key, deadline, is_background=is_background)
+        worker = await self._pool.acquire(
+            order.site.name, key, deadline, is_background=is_background, recipe=order.recipe()
+        )
         acquired = time.monotonic()
         run.times_ms["wait"] = (acquired - validated) * 1000
         try:
@@ -218,10 +241,58 @@ class Runner:
             worker.loaded.add(order.hook.digest)
             if answer.get("error", {}).get("code") == "memory":
                 self._pool.discard(worker)
+                self._note_bad(order)
+            else:
+                self._breaker.good(key)
         finally:
             self._pool.release(worker, key, is_background=is_background)
             run.times_ms["hook"] = (time.monotonic() - acquired) * 1000
         return answer
+
+    def _refuse(self, order: "_Order") -> Failure | None:
+        """Why this hook is not run now, if it is not."""
+        if self.is_weak:
+            return self._weak_failure(order.point, order.hook.file)
+        why = self._quarantine.why(order.site.name, order.hook.name, order.hook.digest)
+        if why:
+            message = f"this version is in quarantine: it did what no hook may do ({why})."
+            remedy = "Read it with suspicion; another version of the file is free again."
+            return Failure("quarantined", message, remedy, order.point.kept, order.hook.file)
+        paused_s = self._breaker.admit(order.key, order.hook.digest, time.monotonic())
+        if paused_s:
+            message = f"it is paused, for it kept timing out or crashing; the next try is in {paused_s:.0f} s."
+            return Failure("paused", message, "Saving a mended file ends the pause.", order.point.kept, order.hook.file)
+        return None
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether the sandbox is too weak here for any hook to be run."""
+        return self._pool.isolation.level < self._min_level
+
+    def paused(self) -> dict[tuple[str, str], float]:
+        """Return the hooks that are paused, (site, name) → seconds still."""
+        return self._breaker.paused(time.monotonic())
+
+    def _weak_failure(self, point: Point, file: str) -> Failure:
+        level = self._pool.isolation.name
+        message = f"hooks are not run: their isolation is {level} here, min_isolation is L{self._min_level}."
+        return Failure("isolation", message, WEAK_REMEDY, point.kept, file)
+
+    def _note_end(self, run: Run, order: "_Order", ended: RunEnded, timeout_s: float) -> None:
+        """A hook whose worker did not live is on its way to a pause, or to the quarantine."""
+        if ended.end is End.VIOLATION:
+            self._quarantine.add(order.site.name, order.hook.name, order.hook.digest, ended.detail)
+        elif ended.is_foreign or (
+            ended.end is End.TIMEOUT and (order.is_shortened or run.times_ms.get("hook", 0.0) < timeout_s * 500)
+        ):
+            self._breaker.void(order.key)  # a kill, the sender's short limit, or the queue is no fault of the hook
+        else:
+            self._note_bad(order)
+
+    def _note_bad(self, order: "_Order") -> None:
+        pause_s = self._breaker.bad(order.key, order.hook.digest, time.monotonic())
+        if pause_s:
+            log.error("hook_paused", site=order.site.name, hook=order.hook.name, seconds=pause_s)
 
     def _read_answer(self, run: Run, order: "_Order", request: contract.Request, answer: dict[str, Any]) -> None:
         if "error" in answer:
@@ -247,6 +318,18 @@ class _Order:
     hook: Hook
     settings: Mapping[str, Json]
     now: str | None
+    is_shortened: bool
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The hook's name in the whole installation."""
+        return self.site.name, self.hook.name
+
+    def recipe(self) -> Recipe | None:
+        """What is told ahead to the workers of a hook that runs in fresh ones."""
+        own = self.site.settings.points.get(self.point.name)
+        isolation = own.isolation if own and own.isolation else self.site.settings.isolation
+        return Recipe(self.site.message, load_message(self.hook)) if isolation == "fresh" else None
 
     def messages(self, worker: Worker, document: Json) -> list[dict[str, Any]]:
         """The messages that *worker* has not had yet, and the run."""
@@ -358,6 +441,8 @@ def _account(run: Run) -> None:
         "outcome": run.outcome,
         "ms": round(run.times_ms["total"], 2),
     }
+    if run.isolation:
+        facts["isolation"] = run.isolation
     if run.linkedid:
         facts["call"] = run.linkedid
     if run.reason:

@@ -5,18 +5,22 @@ The composition root: what an installation is made of, put together and taken ap
 import asyncio
 import contextlib
 import gc
+import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
 
 from hookd import metrics
+from hookd.errors import StorageError
+from hookd.quarantine import Quarantine
 from hookd.runner import Runner
 from hookd.sandbox import wire
 from hookd.sandbox.pool import Pool, RunEnded, State
 from hookd.settings import Settings
-from hookd.sites import Sites
+from hookd.sites import POLL_S, Sites
 
 START_S = 10.0  # hooks that are still being checked then have no more right to keep the others waiting
 CHECK_S = 5.0  # to compile a hook and execute its module body; 2 MB of source take 2 s
@@ -44,12 +48,20 @@ class Service:
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
-        self.pool = Pool(workers_max=settings.workers_max, spares=settings.spares, on_change=_count_workers)
+        self._keeps = keeps
+        self.pool = Pool(
+            workers_max=settings.workers_max,
+            spares=settings.spares,
+            fresh_spares=settings.fresh_spares,
+            on_change=_count_workers,
+        )
+        self.quarantine = Quarantine(settings.state if keeps else None)
         self.sites = Sites(settings, self.check, on_removed=self.pool.forget_site, only=only, keeps=keeps)
-        self.runner = Runner(self.pool)
+        self.runner = Runner(self.pool, self.quarantine, settings.min_level)
         self.is_ready = False
         self._on_ready = on_ready
-        self._follow: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._unreadable = ""  # why the quarantine could not be read, told once
 
     async def start(self, *, follow: bool = True) -> None:
         """
@@ -60,10 +72,12 @@ class Service:
             SettingsError: The default site's settings are wrong.
         """
         metrics.reserve()
+        await self._refresh_quarantine()
         await self.pool.start()
+        self._tell_isolation()
         await self.sites.start(START_S if follow else None)
         if follow:
-            self._follow = asyncio.create_task(self.sites.follow())
+            self._tasks = [asyncio.create_task(self.sites.follow()), asyncio.create_task(self._keep_up())]
         # What is there now stays: without it among the garbage collector's objects, a full collection is short.
         gc.collect()
         gc.freeze()
@@ -76,17 +90,67 @@ class Service:
         """
         self.is_ready = False
         self.runner.is_stopping = True
-        if self._follow:
-            self._follow.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):  # whatever ended it was logged there
-                await self._follow
+                await task
         await self.pool.close()
+        await self.quarantine.close()
         self.runner.account()
+
+    def _tell_isolation(self) -> None:
+        isolation = self.pool.isolation
+        tell = log.warning if isolation.missing() else log.info
+        tell("sandbox_up", isolation=isolation.name, missing=[f"{what}: {why}" for what, why in isolation.missing()])
+        if self.runner.is_weak:
+            log.error("hooks_not_run", isolation=isolation.name, min_isolation=self.settings.min_isolation)
+        elif isolation.level < self.settings.wanted_level:
+            log.warning("weak_isolation_allowed", isolation=isolation.name, min_isolation=self.settings.min_isolation)
+        if os.geteuid() == 0 and self._keeps:
+            log.warning("runs_as_root", remedy="run hookd as a user of its own; see `hookd doctor`")
+
+    async def _keep_up(self) -> None:
+        """Keep up with other processes' quarantine, and have the figures of what is held back up to date."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            await self._refresh_quarantine()
+            self._count_held_back()
+
+    async def _refresh_quarantine(self) -> None:
+        try:
+            await self.quarantine.refresh()
+        except StorageError as error:
+            # What is known stays known. Calls go on: a hook that breaks out once more is seen once more.
+            if str(error) != self._unreadable:
+                log.error("quarantine_unreadable", error=str(error))
+            self._unreadable = str(error)
+
+    def quarantined(self) -> list[tuple[str, str, str]]:
+        """
+        Return site, hook and what it did, of the hooks that are in quarantine as they are now.
+        """
+        return [
+            (site.name, hook.name, why)
+            for site in self.sites.all()
+            for hook in site.hooks.snapshot.hooks.values()
+            if (why := self.quarantine.why(site.name, hook.name, hook.digest))
+        ]
+
+    def _count_held_back(self) -> None:
+        paused = Counter(site for site, _ in self.runner.paused())
+        quarantined = Counter(site for site, _, _ in self.quarantined())
+        for site in self.sites.all():
+            metrics.PAUSED.labels(site.name).set(paused[site.name])
+            metrics.QUARANTINED.labels(site.name).set(quarantined[site.name])
+        metrics.ISOLATION.set(self.pool.isolation.level)
 
     async def check(self, site: str, message: dict[str, Any]) -> dict[str, Any]:
         """
         Have a worker of *site* compile the hook in *message*; a hook that hangs or crashes there is a load error.
         """
+        if self.runner.is_weak:
+            level = self.pool.isolation.name
+            return _refusal(message, f"no hook is loaded: the isolation is {level} here.", "See `hookd doctor`.")
         try:
             return await self._check_once(site, message)
         except RunEnded:

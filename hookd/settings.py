@@ -24,6 +24,7 @@ CONFIG_NAME = "hookd.toml"
 SITE_NAME = "site.toml"
 SYSTEM_CONFIG = Path("/etc/hookd") / CONFIG_NAME
 DEFAULT_SITE = "default"
+ISOLATIONS = ("warm", "fresh")
 
 MIN_TOKEN_CHARACTERS = 16  # 16 random characters of base64 are 96 bits: past guessing over HTTP
 
@@ -50,10 +51,13 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class PointSettings:
-    """Settings of one point: its limit in seconds, and the reply's data when its hook fails (a dict, or None)."""
+    """
+    Settings of one point; the rows of POINT_SETTINGS say what each means, None that there is none.
+    """
 
     timeout_s: float | None = None
     on_error: dict[str, Any] | None = None
+    isolation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class SiteSettings:
     hours: Mapping[str, str]
     holidays: tuple[str, ...]
     tokens: tuple[str, ...]
+    isolation: str = "warm"
     files: tuple[Path, ...] = ()
     points: Mapping[str, PointSettings] = field(default_factory=dict)
 
@@ -95,9 +100,22 @@ class Settings:
     processes: int
     workers_max: int
     spares: int
+    fresh_spares: int
+    min_isolation: str
+    allow_weak_isolation: bool
     operator_tokens: tuple[str, ...]
     log_format: str
     site: SiteSettings
+
+    @property
+    def wanted_level(self) -> int:
+        """The isolation level that min_isolation names."""
+        return int(self.min_isolation.removeprefix("L"))
+
+    @property
+    def min_level(self) -> int:
+        """The isolation level below which no hook is run."""
+        return 0 if self.allow_weak_isolation else self.wanted_level
 
     @property
     def is_loopback(self) -> bool:
@@ -144,6 +162,12 @@ def _integer(low: int, high: int) -> Callable[[Any], int]:
         return value
 
     return read
+
+
+def _flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError("true or false is expected")
+    return value
 
 
 def _choice(*names: str) -> Callable[[Any], str]:
@@ -205,6 +229,14 @@ SETTINGS = (
     Setting("processes", _integer(1, 256), os.cpu_count() or 1, "HTTP processes; the default is one a core."),
     Setting("workers_max", _integer(2, 512), 8, "Sandbox workers of one HTTP process, over all sites."),
     Setting("spares", _integer(0, 64), 1, "Workers of one HTTP process that wait, bound to no site."),
+    Setting("fresh_spares", _integer(1, 64), 2, 'Workers prepared for each hook with isolation = "fresh".'),
+    Setting(
+        "min_isolation",
+        _choice("L2", "L3", "L4"),
+        "L2",
+        "Below this isolation level hooks are not run; `hookd doctor` tells the level.",
+    ),
+    Setting("allow_weak_isolation", _flag, False, "Run hooks below min_isolation all the same."),
     Setting(
         "operator_tokens",
         _tokens,
@@ -223,6 +255,7 @@ SITE_SETTINGS = (
     Setting("holidays", _holidays, (), "Dates without working hours."),
     Setting("tokens", _tokens, (), "Who may ask the points of this site; several at once, for rotation."),
     Setting("tokens_file", _path, None, "File with one token a line; re-read when it changes."),
+    Setting("isolation", _choice(*ISOLATIONS), "warm", "warm: workers are used again; fresh: one run each."),
 )
 
 MAX_TIMEOUT_S = 30.0
@@ -243,6 +276,7 @@ def _on_error(value: Any) -> dict[str, Any]:
 POINT_SETTINGS = (
     Setting("timeout_s", _timeout, None, "Seconds from the request's headers until the hook is stopped."),
     Setting("on_error", _on_error, None, "Data of the reply when the hook fails, instead of the unchanged data."),
+    Setting("isolation", _choice(*ISOLATIONS), None, "warm or fresh, for this point alone."),
 )
 
 

@@ -158,8 +158,10 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """
     servers: list[Server] = []
 
-    def serve_one(hooks: dict[str, str] | None = None, **options: Any) -> Server:
-        directory = tmp_path / f"server-{len(servers)}"
+    def serve_one(hooks: dict[str, str] | None = None, again: Server | None = None, **options: Any) -> Server:
+        if again:  # the same directory, after a stop
+            again.stop()
+        directory = again.directory if again else tmp_path / f"server-{len(servers)}"
         for name, text in (hooks or {}).items():
             path = directory / name if name.startswith("sites/") else directory / "hooks" / name
             path.parent.mkdir(parents=True, exist_ok=True)

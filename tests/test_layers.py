@@ -13,8 +13,10 @@ PACKAGE = Path(__file__).parent.parent / "hookd"
 LAYERS = (
     ("cli", "__main__"),
     ("web",),
+    ("doctor",),
     ("service", "scaffold", "cases", "review"),
     ("runner",),
+    ("quarantine", "breaker"),
     ("sites",),
     ("hooks",),
     ("tools",),

@@ -610,6 +610,10 @@ def default_shown(setting: Setting) -> str:
     """Return the default of *setting* as the README has it."""
     if setting.name in DEFAULTS:
         return DEFAULTS[setting.name]
+    if setting.name == "isolation" and setting.default is None:
+        return "the site's"
+    if setting.default is False:
+        return "`false`"
     return f"`{setting.default}`" if setting.default not in (None, "", (), {}) else "none"
 
 
@@ -639,14 +643,13 @@ def test_commands_and_options_are_documented(capsys: pytest.CaptureFixture[str])
         own = {word.split()[0] for word in words if word.startswith("--")}
         assert own == set(options[command.split()[1]]) - {"--config", "--site", "--format"}, command
     assert common == {
-        "--config": ["serve", "new", "check", "run", "test"],
+        "--config": ["serve", "new", "check", "run", "test", "doctor"],
         "--site": ["new", "check", "run", "test"],
     }
     assert [name for name in options if "--format" not in options[name]] == ["serve"]
     said = flowing(text)
-    assert (
-        "`serve`, `new`, `check`, `run` and `test` take `--config FILE`, and all of these but `serve` `--site" in said
-    )
+    assert "`serve`, `new`, `check`, `run`, `test` and `doctor` take `--config FILE`; " in said
+    assert "`new`, `check`, `run` and `test` take `--site NAME`" in said
     assert "Every command but `serve` takes `--format json`." in said
 
 

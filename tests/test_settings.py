@@ -86,6 +86,9 @@ def test_reads_every_setting(tmp_path: Path) -> None:
         processes=3,
         workers_max=12,
         spares=2,
+        fresh_spares=2,
+        min_isolation="L2",
+        allow_weak_isolation=False,
         operator_tokens=("operator-token-0001", "operator-token-0002"),
         log_format="json",
         site=settings.SiteSettings(

@@ -85,6 +85,9 @@ class Isolation:
         return _missing(self.level + 1, self.layers, self.attempts, self.beneath, self.alone)
 
 
+UNKNOWN = Isolation(0, {}, 0, "", 0, {}, {}, {}, (), {})  # before the first probe
+
+
 def read_report(report: Mapping[str, Any]) -> Isolation:
     """
     Return the zygote's *report* in the form that the broker uses.

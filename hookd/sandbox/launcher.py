@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -17,12 +18,15 @@ from typing import Any
 import structlog
 
 from hookd.errors import SandboxError
+from hookd.sandbox.isolation import UNKNOWN, Isolation, read_report
 
 START_S = 20.0
 LAST_WORDS_S = 0.25  # for a dying zygote's message on standard error
 RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 5.0)  # between two starts of a zygote that keeps dying
 FORGIVEN_S = 60.0  # a zygote that lived this long starts with a clean slate
 PACKET_BYTES = 32_768  # the isolation report is one packet
+CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
+ANCILLARY_BYTES = socket.CMSG_SPACE(CREDENTIALS.size)
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "TZ": "UTC0"}  # nothing of ours: a worker may come to read it
 
 log = structlog.get_logger("hookd.sandbox")
@@ -33,8 +37,8 @@ class Launcher:
     One zygote at a time.
 
     Args:
-        on_started: Called with number and process id of each worker that was forked.
-        on_exited: Called with number and wait status of each worker that has ended.
+        on_exited: Called with number and wait status of each worker that has ended, and the system call that it was
+            killed for ("" where none was, or none is known).
         on_death: Called when the zygote has died, and with it every worker.
         on_up: Called when another one has taken its place.
     """
@@ -42,12 +46,10 @@ class Launcher:
     def __init__(
         self,
         *,
-        on_started: Callable[[int, int], None],
-        on_exited: Callable[[int, int], None],
+        on_exited: Callable[[int, int, str], None],
         on_death: Callable[[], None],
         on_up: Callable[[], None],
     ) -> None:
-        self._on_started = on_started
         self._on_exited = on_exited
         self._on_death = on_death
         self._on_up = on_up
@@ -57,16 +59,18 @@ class Launcher:
         self._restart: asyncio.Task[None] | None = None
         self._deaths = 0
         self._is_closing = False
+        self._zygote_pid = 0
+        self.isolation = UNKNOWN
 
     @property
     def is_up(self) -> bool:
         """Whether the zygote is there and can fork."""
         return self._up is not None and self._up.done() and not self._up.cancelled() and self._control is not None
 
-    @property
-    def pid(self) -> int:
-        """The zygote's process id; 0 where there is none."""
-        return self._process.pid if self._process else 0
+    def pids(self) -> list[int]:
+        """Return the process ids of what was started, and of the zygote, which may be a child of that."""
+        found = dict.fromkeys((self._process.pid if self._process else 0, self._zygote_pid))
+        return [pid for pid in found if pid]
 
     async def start(self) -> None:
         """
@@ -78,6 +82,7 @@ class Launcher:
         self._loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-B", "-m", "hookd.sandbox.zygote", str(theirs.fileno()), str(os.getpid())],
@@ -146,7 +151,7 @@ class Launcher:
         control = self._control
         while control and control is self._control:
             try:
-                packet = control.recv(PACKET_BYTES)
+                packet, ancillary, _, _ = control.recvmsg(PACKET_BYTES, ANCILLARY_BYTES)
             except BlockingIOError:
                 return
             except OSError:
@@ -154,15 +159,25 @@ class Launcher:
             if not packet:
                 self._on_end()
                 return
+            self._zygote_pid = sender(ancillary) or self._zygote_pid
             self._on_news(json.loads(packet))
 
     def _on_news(self, news: dict[str, Any]) -> None:
-        if news["op"] == "started":
-            self._on_started(news["id"], news["pid"])
-        elif news["op"] == "exited":
-            self._on_exited(news["id"], news["status"])
-        elif self._up and not self._up.done():
-            self._up.set_result(None)
+        if news["op"] == "exited":
+            self._on_exited(news["id"], news["status"], news["call"])
+        elif news["op"] == "up" and self._up and not self._up.done():
+            self._on_report(read_report(news["isolation"]))
+
+    def _on_report(self, isolation: Isolation) -> None:
+        assert self._up is not None
+        if isolation.differences:
+            what = "; ".join(isolation.differences)
+            self._up.set_exception(SandboxError(f"in a locked worker Python behaves otherwise than before: {what}"))
+            return
+        if isolation.level < self.isolation.level:
+            log.error("isolation_is_lower", level=isolation.name, before=self.isolation.name)
+        self.isolation = isolation
+        self._up.set_result(None)
 
     def _on_end(self) -> None:
         self._drop_control()
@@ -198,6 +213,16 @@ class Launcher:
 
     def _forgive(self) -> None:
         self._deaths = 0
+
+
+def sender(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """
+    Return the process id that the kernel vouches for in *ancillary*, the credentials with a message; 0 without them.
+    """
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+            return int(CREDENTIALS.unpack(data[: CREDENTIALS.size])[0])
+    return 0
 
 
 def _order(operation: str, number: int) -> bytes:

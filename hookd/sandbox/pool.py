@@ -9,7 +9,8 @@ deadline, and whatever comes first wins.
     acquire() → worker → run() → release() or discard()
 
 Who waits is served in order, but a hook holds at most half of the workers, so that one that never returns leaves room
-for the others. Workers that belong to no site (spares) are forked ahead.
+for the others. Workers that belong to no site (spares) are forked ahead. A hook that is to run in fresh workers, one
+run each, has some prepared for its next runs: locked, bound to its site, the hook compiled.
 """
 
 import asyncio
@@ -30,7 +31,8 @@ import structlog
 from hookd import documents
 from hookd.errors import SandboxError
 from hookd.sandbox import wire
-from hookd.sandbox.launcher import Launcher
+from hookd.sandbox.isolation import Isolation
+from hookd.sandbox.launcher import ANCILLARY_BYTES, Launcher, sender
 
 Message = dict[str, Any]
 
@@ -58,6 +60,7 @@ class State(StrEnum):
 
     STARTING = "starting"
     SPARE = "spare"
+    PREPARED = "prepared"
     IDLE = "idle"
     BUSY = "busy"
     ENDING = "ending"
@@ -80,10 +83,12 @@ class RunEnded(Exception):
         end: Why.
         detail: What the kernel said, for the log; "" where it is the deadline.
         printed: What the hook had printed by then.
+        is_foreign: Whether somebody else ended it: the kernel's out-of-memory killer, an operator, a dying zygote.
     """
 
-    def __init__(self, end: End, detail: str, printed: str) -> None:
+    def __init__(self, end: End, detail: str, printed: str, *, is_foreign: bool = False) -> None:
         super().__init__(f"{end}: {detail}")
+        self.is_foreign = is_foreign
         self.end = end
         self.detail = detail
         self.printed = printed
@@ -91,6 +96,20 @@ class RunEnded(Exception):
 
 class Busy(Exception):
     """No worker became free before the deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """
+    What workers of a hook that runs in fresh ones are told ahead of a run: the site, and the hook's version.
+    """
+
+    site_message: Message
+    load_message: Message
+
+    def is_in(self, worker: "Worker") -> bool:
+        """Whether *worker* was told all of it."""
+        return worker.site_message is self.site_message and self.load_message["key"] in worker.loaded
 
 
 @dataclass(slots=True, eq=False)
@@ -104,6 +123,8 @@ class Worker:
         site_message: What it was told of the site, the very object.
         asked: What it has to answer: "run", "check" or "" for nothing.
         loaded: Keys of the programs that it has compiled.
+        is_fresh: Whether it serves one run only.
+        is_worn: Whether it is ended when it is given back.
     """
 
     number: int
@@ -116,9 +137,11 @@ class Worker:
     loaded: set[str] = field(default_factory=set)
     runs: int = 0
     first_rss_kb: int = 0
+    is_fresh: bool = False
     is_worn: bool = False
     asked_at: float = 0.0
     idle_since: float = 0.0
+    prepared_for: Hashable = None
     reader: wire.Reader = field(default_factory=wire.Reader)
     unsent: bytearray = field(default_factory=bytearray)
     printed: list[str] = field(default_factory=list)
@@ -131,8 +154,19 @@ class _Waiter:
     site: str
     hook: Hashable
     is_background: bool
+    recipe: Recipe | None
     deadline: float
     future: "asyncio.Future[Worker]"
+
+
+@dataclass(slots=True, eq=False)
+class _Fresh:
+    """A hook that runs in fresh workers, and those that wait for its next runs."""
+
+    site: str
+    recipe: Recipe
+    asked_at: float
+    workers: "deque[Worker]" = field(default_factory=deque)
 
 
 class Pool:
@@ -142,27 +176,33 @@ class Pool:
     Args:
         workers_max: Most workers at once, over all sites.
         spares: Workers to keep ready that belong to no site.
+        fresh_spares: Workers to keep prepared for each hook that runs in fresh ones.
         on_change: Called with the number of workers by state whenever it changed.
     """
 
     def __init__(
-        self, *, workers_max: int, spares: int, on_change: Callable[[Mapping[State, int]], None] = lambda _: None
+        self,
+        *,
+        workers_max: int,
+        spares: int,
+        fresh_spares: int = 2,
+        on_change: Callable[[Mapping[State, int]], None] = lambda _: None,
     ) -> None:
         self._workers_max = workers_max
         self._spares_wanted = min(spares, workers_max)
+        self._fresh_wanted = fresh_spares
         self._hook_max = max(1, workers_max // 2)
         self._on_change = on_change
         self._received = memoryview(bytearray(RECEIVE_BYTES))  # allocating it anew for every frame costs 12 µs
         self._workers: dict[int, Worker] = {}
         self._idle: dict[str, list[Worker]] = {}
         self._spares: deque[Worker] = deque()
+        self._fresh: dict[Hashable, _Fresh] = {}
         self._waiting: deque[_Waiter] = deque()
         self._held: Counter[Hashable] = Counter()
         self._background = 0
         self._numbers = 0
-        self._launcher = Launcher(
-            on_started=self._on_started, on_exited=self._on_exited, on_death=self._on_death, on_up=self._on_up
-        )
+        self._launcher = Launcher(on_exited=self._on_exited, on_death=self._on_death, on_up=self._on_up)
         self._usual_s: dict[Hashable, float] = {}  # seconds that runs of a hook took lately
         self._failed_starts = 0
         self._forks_from = 0.0
@@ -175,6 +215,11 @@ class Pool:
         return self._launcher.is_up
 
     @property
+    def isolation(self) -> Isolation:
+        """What keeps the workers in; of the zygote that was started last."""
+        return self._launcher.isolation
+
+    @property
     def waiting(self) -> int:
         """How many runs wait for a worker."""
         return len(self._waiting)
@@ -185,8 +230,7 @@ class Pool:
 
     def pids(self) -> list[int]:
         """Return the process ids of the zygote and of the workers."""
-        zygote = [self._launcher.pid] if self._launcher.pid else []
-        return zygote + [worker.pid for worker in self._workers.values() if worker.pid]
+        return self._launcher.pids() + [worker.pid for worker in self._workers.values() if worker.pid]
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -232,12 +276,9 @@ class Pool:
         for worker in list(self._workers.values()):
             self._forget(worker, -signal.SIGKILL)
 
-    def _on_started(self, number: int, pid: int) -> None:
-        """The number is of the zygote's namespace: the worker's own comes with its first message."""
-
-    def _on_exited(self, number: int, status: int) -> None:
+    def _on_exited(self, number: int, status: int, call: str) -> None:
         if number in self._workers:
-            self._forget(self._workers[number], status)
+            self._forget(self._workers[number], status, call)
 
     def _on_death(self) -> None:
         for worker in list(self._workers.values()):
@@ -276,16 +317,32 @@ class Pool:
             self._kill(worker)
 
     def _refill(self) -> None:
-        if self._is_closing or time.monotonic() < self._forks_from:
-            return
+        self._prepare()
         # Whoever waits took a spare or will: fork for them as well as for the reserve.
-        wanted = self._spares_wanted + self._starved()
+        wanted = self._spares_wanted + self._starved() + self._unprepared()
         coming = sum(worker.state is State.STARTING for worker in self._workers.values())
-        while len(self._spares) + coming < wanted and len(self._workers) < self._workers_max:
-            if self._spawn() is None:
-                break
-            coming += 1
+        can_fork = not self._is_closing and time.monotonic() >= self._forks_from
+        while can_fork and len(self._spares) + coming < wanted and len(self._workers) < self._workers_max:
+            can_fork = self._spawn() is not None
+            coming += can_fork
         self._on_change(self.states())
+
+    def _prepare(self) -> None:
+        """Tell spares of the hooks that run in fresh workers what they will need."""
+        for hook, fresh in self._fresh.items():
+            while self._spares and len(fresh.workers) < self._fresh_wanted and self._unprepared():
+                worker = self._spares.popleft()
+                worker.site, worker.prepared_for, worker.state = fresh.site, hook, State.PREPARED
+                worker.site_message = fresh.recipe.site_message
+                worker.loaded.add(fresh.recipe.load_message["key"])
+                fresh.workers.append(worker)
+                told = (fresh.recipe.site_message, fresh.recipe.load_message)
+                self._send(worker, b"".join([wire.frame(documents.dump(message)) for message in told]))
+
+    def _unprepared(self) -> int:
+        """How many more workers should be prepared: half of all workers at most are."""
+        prepared = [len(fresh.workers) for fresh in self._fresh.values()]
+        return min(self._hook_max, self._fresh_wanted * len(prepared)) - sum(prepared)
 
     def _starved(self) -> int:
         """How many of the waiting runs could go on if there were a worker for each."""
@@ -331,18 +388,21 @@ class Pool:
                 del self._idle[worker.site]
         elif worker in self._spares:
             self._spares.remove(worker)
+        elif worker.prepared_for in self._fresh and worker in self._fresh[worker.prepared_for].workers:
+            self._fresh[worker.prepared_for].workers.remove(worker)
 
-    def _forget(self, worker: Worker, status: int) -> None:
+    def _forget(self, worker: Worker, status: int, call: str = "") -> None:
         """*worker* was reaped: tell whoever waits for it, and fork another if one is needed."""
         if worker.state is State.BUSY and worker.channel.fileno() >= 0:
             self._on_readable(worker)  # its answer may have come just before its end
         if worker.state is State.STARTING and not self._is_closing:
             self._note_failed_start(worker, status)
+        self._note_unprepared(worker)
         self._detach(worker)
         worker.state = State.ENDING
         del self._workers[worker.number]
         if worker.reply and not worker.reply.done():
-            worker.reply.set_exception(_ended(worker, status))
+            worker.reply.set_exception(_ended(worker, status, call))
         self._refill()
         self._dispatch()
 
@@ -358,6 +418,8 @@ class Pool:
         """
         End the workers of *site*, which is gone: another one of its name gets others.
         """
+        for hook in [hook for hook, fresh in self._fresh.items() if fresh.site == site]:
+            self._drop_fresh(hook)
         for worker in [worker for worker in self._workers.values() if worker.site == site]:
             if worker.state is State.IDLE:
                 self._kill(worker)
@@ -370,25 +432,53 @@ class Pool:
         for workers in list(self._idle.values()):
             for worker in [worker for worker in workers if worker.idle_since < limit]:
                 self._kill(worker)
+        for hook in [hook for hook, fresh in self._fresh.items() if fresh.asked_at < limit]:
+            self._drop_fresh(hook)
         self._sweep = self._loop.call_later(1.0, self._end_idle)
+
+    def _note_unprepared(self, worker: Worker) -> None:
+        """A prepared worker that ends by itself: the next one would too, so there is none until the next run."""
+        if worker.state is State.PREPARED:
+            log.error("worker_not_prepared", worker=worker.number, site=worker.site)
+            self._drop_fresh(worker.prepared_for)
+
+    def _drop_fresh(self, hook: Hashable) -> None:
+        """*hook* needs no prepared workers any more."""
+        for worker in list(self._fresh[hook].workers):
+            self._kill(worker)
+        del self._fresh[hook]
 
     # --- handing out ---------------------------------------------------------------------------------------------
 
-    async def acquire(self, site: str, hook: Hashable, deadline: float, *, is_background: bool = False) -> Worker:
+    async def acquire(
+        self,
+        site: str,
+        hook: Hashable,
+        deadline: float,
+        *,
+        is_background: bool = False,
+        recipe: Recipe | None = None,
+    ) -> Worker:
         """
         Return a worker of *site* for a run of *hook*, by *deadline* (monotonic time).
+
+        Args:
+            is_background: Whether the run may wait for the sake of calls.
+            recipe: Of a hook that runs in fresh workers: the worker has run nothing, and is ended when it is released.
 
         Raises:
             Busy: There was none by then, or too many runs wait already.
         """
+        if recipe:
+            self._note_fresh(site, hook, recipe)
         # A free worker here is one that no waiting run could take: they were served when it became free.
         if self._may_hold(hook, is_background):
-            worker = self._take(site)
+            worker = self._take(site, hook, recipe)
             if worker:
                 return self._hold(worker, hook, is_background=is_background)
         if len(self._waiting) >= WAITING_MAX or self._is_closing:
             raise Busy
-        waiter = _Waiter(site, hook, is_background, deadline, self._loop.create_future())
+        waiter = _Waiter(site, hook, is_background, recipe, deadline, self._loop.create_future())
         self._waiting.append(waiter)
         self._dispatch()
         timer = self._loop.call_at(deadline, _give_up, waiter.future)
@@ -416,7 +506,7 @@ class Pool:
             worker.asked = ""
         self._background -= is_background
         if worker.state is State.BUSY:
-            if worker.is_worn:
+            if worker.is_worn or worker.is_fresh:
                 self._kill(worker)
             else:
                 worker.state = State.IDLE
@@ -436,22 +526,39 @@ class Pool:
         self._background += is_background
         return worker
 
-    def _take(self, site: str) -> Worker | None:
-        """A free worker of *site*, or a spare that becomes one."""
-        idle = self._idle.get(site)
-        if idle:
-            worker = idle.pop()  # the one used last: its caches are warm, and the others may grow old
-            if not idle:
-                del self._idle[site]
-            return worker
-        if self._spares:
+    def _note_fresh(self, site: str, hook: Hashable, recipe: Recipe) -> None:
+        fresh = self._fresh.setdefault(hook, _Fresh(site, recipe, 0.0))
+        fresh.asked_at = time.monotonic()
+        fresh.recipe = recipe
+        for worker in [worker for worker in fresh.workers if not recipe.is_in(worker)]:
+            self._kill(worker)  # prepared for a version that is no more
+
+    def _take(self, site: str, hook: Hashable, recipe: Recipe | None) -> Worker | None:
+        """A free worker of *site*, or a spare that becomes one; one that has run nothing where there is a *recipe*."""
+        worker = self._take_prepared(hook) if recipe else self._take_idle(site)
+        if worker is None and self._spares:
             worker = self._spares.popleft()
             worker.site = site
             worker.state = State.BUSY
-            log.info("worker_bound", worker=worker.number, pid=worker.pid, site=site)
+            if not recipe:
+                log.info("worker_bound", worker=worker.number, pid=worker.pid, site=site)
             self._refill()
-            return worker
-        return None
+        if worker and recipe:
+            worker.is_fresh = True
+        return worker
+
+    def _take_idle(self, site: str) -> Worker | None:
+        idle = self._idle.get(site)
+        if not idle:
+            return None
+        worker = idle.pop()  # the one used last: its caches are warm, and the others may grow old
+        if not idle:
+            del self._idle[site]
+        return worker
+
+    def _take_prepared(self, hook: Hashable) -> Worker | None:
+        fresh = self._fresh.get(hook)
+        return fresh.workers.popleft() if fresh and fresh.workers else None
 
     def _dispatch(self) -> None:
         """
@@ -467,7 +574,7 @@ class Pool:
                 continue
             if not self._may_hold(waiter.hook, waiter.is_background):
                 continue
-            worker = self._take(waiter.site)
+            worker = self._take(waiter.site, waiter.hook, waiter.recipe)
             if worker:
                 self._waiting.remove(waiter)
                 waiter.future.set_result(self._hold(worker, waiter.hook, is_background=waiter.is_background))
@@ -476,7 +583,7 @@ class Pool:
             return
         self._refill()
         coming = sum(worker.state in (State.STARTING, State.ENDING) for worker in self._workers.values())
-        for workers in list(self._idle.values()):
+        for workers in [*self._idle.values(), *(fresh.workers for fresh in self._fresh.values() if fresh.workers)]:
             if coming >= starved:
                 return
             self._kill(workers[0])
@@ -552,7 +659,7 @@ class Pool:
 
     def _on_readable(self, worker: Worker) -> None:
         try:
-            size = worker.channel.recv_into(self._received) if worker.pid else self._receive_first(worker)
+            size = worker.channel.recv_into(self._received) if worker.pid else self._meet(worker)
         except BlockingIOError:
             return
         except OSError:
@@ -566,13 +673,11 @@ class Pool:
         except (wire.FrameError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
             self._violate(worker, f"{type(error).__name__}: {error}"[:200])
 
-    def _receive_first(self, worker: Worker) -> int:
-        """Receive what the worker says first, and its process id, which only the kernel can tell across namespaces."""
-        size, ancillary, _, _ = worker.channel.recvmsg_into([self._received], socket.CMSG_SPACE(CREDENTIALS.size))
-        for _, kind, data in ancillary:
-            if kind == socket.SCM_CREDENTIALS:
-                worker.pid = CREDENTIALS.unpack(data)[0]
+    def _meet(self, worker: Worker) -> int:
+        """Receive the first words of *worker*, and its process id from the kernel: the zygote sees another one."""
+        size, ancillary, _, _ = worker.channel.recvmsg_into([self._received], ANCILLARY_BYTES)
         worker.channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        worker.pid = sender(ancillary)
         return size
 
     def _on_message(self, worker: Worker, message: Message) -> None:
@@ -592,14 +697,15 @@ class Pool:
             worker.state = State.SPARE
             self._spares.append(worker)
             self._failed_starts = 0
-            self._on_change(self.states())
             self._dispatch()
+            self._refill()
         elif worker.state is not State.ENDING:
             raise wire.FrameError(f"a message {str(kind)[:20]!r} that nobody asked for")
 
     def _violate(self, worker: Worker, detail: str) -> None:
         """*worker* broke the protocol: no honest worker does, so a hook has taken it over."""
         log.error("worker_violation", worker=worker.number, site=worker.site, detail=detail)
+        self._note_unprepared(worker)
         self._kill(worker)
         if worker.reply and not worker.reply.done():
             worker.reply.set_exception(RunEnded(End.VIOLATION, detail, "".join(worker.printed)))
@@ -608,6 +714,7 @@ class Pool:
         """
         The worker's end of the channel is closed: it is dead or dying, and the zygote will say how.
         """
+        self._note_unprepared(worker)
         self._detach(worker)
         worker.state = State.ENDING
         self._loop.call_later(EXIT_WAIT_S, self._end_unexplained, worker)
@@ -619,16 +726,16 @@ class Pool:
             self._order_kill(worker)
 
 
-def _ended(worker: Worker, status: int) -> RunEnded:
+def _ended(worker: Worker, status: int, call: str) -> RunEnded:
     printed = "".join(worker.printed)
     number = os.WTERMSIG(status) if status >= 0 and os.WIFSIGNALED(status) else -status if status < 0 else 0
     if not number:
         return RunEnded(End.CRASH, f"exit code {os.WEXITSTATUS(status)}", printed)
     name = signal.Signals(number).name if number in signal.valid_signals() else f"signal {number}"
     if number == signal.SIGSYS:
-        return RunEnded(End.VIOLATION, name, printed)
-    # Nobody but the kernel's out-of-memory killer sends a running worker SIGKILL, and the operator's kill -9.
-    return RunEnded(End.CRASH, name, printed)
+        return RunEnded(End.VIOLATION, f"system call {call}" if call else name, printed)
+    # The pool's own kills are told before they come to this.
+    return RunEnded(End.CRASH, name, printed, is_foreign=number == signal.SIGKILL)
 
 
 def _give_up(future: "asyncio.Future[Worker]") -> None:

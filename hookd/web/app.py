@@ -96,6 +96,9 @@ def not_ready(service: Service) -> list[str]:
         reasons.append("hookd is starting")
     elif not service.pool.is_up:
         reasons.append("the sandbox is being restarted")
+    elif service.runner.is_weak:
+        level, wanted = service.pool.isolation.name, service.settings.min_isolation
+        reasons.append(f"hooks are not run: their isolation is {level} here, min_isolation is {wanted}")
     return reasons
 
 
@@ -107,6 +110,12 @@ def details(service: Service) -> dict[str, Any]:
         "hookd": __version__,
         "workers": {str(state): number for state, number in service.pool.states().items()},
         "waiting": service.pool.waiting,
+        "isolation": _isolation(service),
+        "paused": [
+            {"site": site, "hook": hook, "seconds": round(seconds)}
+            for (site, hook), seconds in service.runner.paused().items()
+        ],
+        "quarantined": [{"site": site, "hook": hook, "detail": detail} for site, hook, detail in service.quarantined()],
         "sites": {
             site.name: {
                 "hooks": {name: hook.digest[:12] for name, hook in site.hooks.snapshot.hooks.items()},
@@ -119,6 +128,18 @@ def details(service: Service) -> dict[str, Any]:
             for site in service.sites.all()
         },
         "unusable_sites": service.sites.unusable,
+    }
+
+
+def _isolation(service: Service) -> dict[str, Any]:
+    found, settings = service.pool.isolation, service.settings
+    return {
+        "level": found.name,
+        "min_isolation": settings.min_isolation,
+        "allow_weak_isolation": settings.allow_weak_isolation,
+        "layers": {name: why or "in force" for name, why in found.layers.items()},
+        "attempts": dict(found.attempts),
+        "missing": [f"{what}: {why}" for what, why in found.missing()],
     }
 
 

@@ -1,0 +1,54 @@
+"""
+`hookd doctor`: a verdict and a remedy for each thing that hookd depends on; the sandbox is really tried.
+"""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from hookd.cli import session
+from hookd.cli.arguments import add_format
+from hookd.cli.output import OK, YOURS_IS_WRONG, print_json
+from hookd.doctor import Finding, Verdict, examine
+from hookd.service import Service
+
+MARKS = {Verdict.OK: "ok     ", Verdict.WARNING: "WARNING", Verdict.FAILURE: "FAILURE"}
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser("doctor", help="look at everything hookd depends on; exit code 1 if something fails")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the hookd.toml to use")
+    add_format(parser)
+    parser.set_defaults(command=doctor)
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Print what each check found."""
+    settings = session.read_settings(args)
+    found = session.run(settings, _examine)
+    if args.format == "json":
+        checks = [
+            {"check": name, "verdict": one.verdict, "message": one.message, "remedy": one.remedy or None}
+            for name, one in found
+        ]
+        print_json({"verdict": worst(found), "checks": checks})
+    else:
+        for name, one in found:
+            print(f"{MARKS[one.verdict]}  {name:<10}  {one.message}")
+            if one.remedy:
+                print(f"{'':<21}{one.remedy}")
+    return YOURS_IS_WRONG if worst(found) is Verdict.FAILURE else OK
+
+
+async def _examine(service: Service) -> list[tuple[str, Finding]]:
+    return examine(service, os.environ)
+
+
+def worst(found: list[tuple[str, Finding]]) -> Verdict:
+    """
+    Return the worst verdict of *found*.
+    """
+    order = list(Verdict)
+    return max((one.verdict for _, one in found), key=order.index, default=Verdict.OK)

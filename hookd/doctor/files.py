@@ -1,0 +1,128 @@
+"""
+The files: settings, state directory, secrets, schemas, sites and hooks.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from hookd import contract, storage
+from hookd.doctor.finding import Finding, failure, ok, warning
+from hookd.errors import StorageError
+from hookd.points import POINTS
+from hookd.review import review
+from hookd.service import Service
+
+SPACE_MB = 200
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+SHOWN = 20  # problems of one site's hooks; `hookd check` tells all
+
+
+def settings(service: Service, environment: Mapping[str, str]) -> list[Finding]:
+    """Which settings are in force."""
+    source = service.settings.source
+    return [ok(f"settings: {source}" if source else "no hookd.toml: every setting has its default")]
+
+
+def state(service: Service, environment: Mapping[str, str]) -> list[Finding]:
+    """Whether hookd can keep what it promises to keep."""
+    directory = service.settings.state
+    place = next(path for path in (directory, *directory.parents) if path.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return [failure(f"{directory}: cannot be written", "chown it to the user that runs hookd, or set state = …")]
+    found = []
+    free_mb = shutil.disk_usage(place).free // 2**20
+    if free_mb < SPACE_MB:
+        found.append(failure(f"{directory}: {free_mb} MB are free", f"Make room: {SPACE_MB} MB at least are wanted."))
+    if place == directory and place.stat().st_mode & stat.S_IRWXO:
+        found.append(warning(f"{directory}: everybody on this machine may read it", f"chmod 750 {directory}"))
+    return found or [ok(f"{directory}: {free_mb} MB are free")]
+
+
+def secrets(service: Service, environment: Mapping[str, str]) -> list[Finding]:
+    """Whether what is secret is kept from other users."""
+    files = sorted({*_token_files(service), *_secret_files(service)})
+    found = []
+    for path in files:
+        mode = path.stat().st_mode
+        if mode & OTHERS:
+            what = f"{path}: other users may read or change it (mode {stat.S_IMODE(mode):o})"
+            found.append(warning(what, f"chmod {'700' if path.is_dir() else '600'} {path}"))
+    return found or [ok(f"{len(files)} files with tokens or secrets, none open to other users")]
+
+
+def _token_files(service: Service) -> Iterator[Path]:
+    """Every file that tokens were read from; a settings file counts where they stand in it."""
+    for site in service.sites.all():
+        for path in site.settings.files:
+            if path.is_file() and any(token in path.read_text("utf-8") for token in site.settings.tokens):
+                yield path
+
+
+def _secret_files(service: Service) -> Iterator[Path]:
+    for site in service.sites.all():
+        directory = site.directory / "secrets"
+        if directory.is_dir():
+            yield directory
+            yield from (path for path in directory.iterdir() if path.is_file())
+
+
+def schemas(service: Service, environment: Mapping[str, str]) -> list[Finding]:
+    """Whether every schema is there and is one."""
+    contract.preload()
+    return [ok(f"{2 * len(POINTS)} schemas of {len(POINTS)} points")]
+
+
+def sites(service: Service, environment: Mapping[str, str]) -> list[Finding]:
+    """Whether every site serves."""
+    found = [
+        failure(f"site {name}: {line}", "Mend its settings.")
+        for name, fault in service.sites.unusable.items()
+        for line in fault.splitlines()
+    ]
+    names = ", ".join(site.name for site in service.sites.all())
+    return [*found, ok(f"sites: {names}")]
+
+
+def hooks(service: Service, environment: Mapping[str, str]) -> list[Finding]:
+    """Whether every hook can be used; compiled in workers just now."""
+    found: list[Finding] = []
+    count = 0
+    for site in service.sites.all():
+        seen = review(site)
+        count += len(seen.hooks)
+        problems = [
+            (warning if one.is_warning else failure)(f"site {site.name}: {one.problem}", "`hookd check` tells more.")
+            for one in seen.findings
+        ]
+        found += problems[:SHOWN]
+        if site.hooks.directory.is_dir() and site.hooks.directory.stat().st_mode & stat.S_IWOTH:
+            what = f"{site.hooks.directory}: everybody on this machine may put a hook there"
+            found.append(failure(what, f"chmod o-w {site.hooks.directory}"))
+    return [*found, ok(f"{count} hooks can be used")]
+
+
+def quarantine(service: Service, environment: Mapping[str, str]) -> list[Finding]:
+    """Whether a hook is in quarantine."""
+    state = service.settings.state
+    if not (state / storage.NAME).exists():
+        return [ok("no hook is in quarantine")]
+    try:
+        rows = storage.Quarantine(state).details()
+    except StorageError as error:
+        return [failure(str(error), "Hooks that did what no hook may do are not known.")]
+    current = {
+        (site.name, hook.name, hook.digest)
+        for site in service.sites.all()
+        for hook in site.hooks.snapshot.hooks.values()
+    }
+    held = [
+        (row["site"], row["hook"], row["detail"])
+        for row in rows
+        if (row["site"], row["hook"], row["digest"]) in current
+    ]
+    remedy = "Read it with suspicion; it runs again when its file changes."
+    found = [failure(f"site {site}: {hook}: did what no hook may do: {why}", remedy) for site, hook, why in held]
+    return found or [ok("no hook is in quarantine")]

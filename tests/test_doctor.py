@@ -1,0 +1,205 @@
+"""
+`hookd doctor`: a verdict and a remedy for everything hookd depends on.
+"""
+
+import json
+import os
+import socket
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hookd import cli, storage
+from hookd.doctor import CHECKS, access, sandbox
+from tests.conftest import free_port, start
+
+HOOK = "def need_registration(request):\n    pass\n"
+
+
+def diagnose(
+    directory: Path, capsys: pytest.CaptureFixture[str], config: str = "", bind: str = ""
+) -> tuple[int, dict[str, list[dict[str, Any]]]]:
+    """Return the exit code of the doctor in *directory*, and its findings by check."""
+    path = directory / "hookd.toml"
+    path.write_text(f'bind = "{bind or f"127.0.0.1:{free_port()}"}"\n{config}')
+    (directory / "hooks").mkdir(exist_ok=True)
+    code = cli.main(["doctor", "--format", "json", "--config", str(path)])
+    document = json.loads(capsys.readouterr().out)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in document["checks"]:
+        found.setdefault(one["check"], []).append(one)
+    assert document["verdict"] in ("ok", "warning", "failure")
+    assert (code == 1) == (document["verdict"] == "failure")
+    return code, found
+
+
+def verdicts(findings: list[dict[str, Any]]) -> list[str]:
+    return [one["verdict"] for one in findings]
+
+
+def test_every_check_says_something(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Every check has at least one finding, and what is not fine has a remedy.
+    """
+    (tmp_path / "hooks").mkdir()
+    (tmp_path / "hooks" / "need_registration.py").write_text(HOOK)
+
+    code, found = diagnose(tmp_path, capsys)
+
+    assert code == 0
+    assert list(found) == [check.name for check in CHECKS]
+    assert all((one["verdict"] == "ok") == (one["remedy"] is None) for each in found.values() for one in each)
+    assert found["hooks"] == [{"check": "hooks", "verdict": "ok", "message": "1 hooks can be used", "remedy": None}]
+    assert verdicts(found["server"]) == ["warning"]
+    assert found["isolation"][0]["message"].startswith("L")
+
+
+def test_text_is_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Without --format json each finding is a line, and its remedy the next one.
+    """
+    (tmp_path / "hooks").mkdir()
+    (tmp_path / "hooks" / "need_registration.py").write_text("import os\n")
+    (tmp_path / "hookd.toml").write_text(f'bind = "127.0.0.1:{free_port()}"\n')
+
+    code = cli.main(["doctor", "--config", str(tmp_path / "hookd.toml")])
+
+    lines = capsys.readouterr().out.splitlines()
+    (place,) = [number for number, line in enumerate(lines) if line.startswith("FAILURE  hooks")]
+    assert code == 1
+    assert "need_registration.py:1: import os" in lines[place]
+    assert lines[place + 1] == " " * 21 + "`hookd check` tells more."
+
+
+def test_names_what_is_wrong_in_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Open secrets and tokens, a directory that anybody may write into, broken sites and hooks: each with its remedy.
+    """
+    hooks, state, secrets = tmp_path / "hooks", tmp_path / "var", tmp_path / "secrets"
+    for directory in (hooks, state, secrets, tmp_path / "sites" / "a"):
+        directory.mkdir(parents=True)
+    hooks.chmod(0o777)
+    state.chmod(0o755)
+    secrets.chmod(0o755)
+    (secrets / "KEY").write_text("secret")
+    (secrets / "KEY").chmod(0o644)
+    (tmp_path / "tokens").write_text("site-token-123456789\n")
+    (tmp_path / "tokens").chmod(0o640)
+    (tmp_path / "sites" / "a" / "site.toml").write_text("nonsense = 1\n")
+
+    code, found = diagnose(tmp_path, capsys, '[site]\ntokens_file = "tokens"\n')
+
+    assert code == 1
+    assert {one["remedy"] for one in found["secrets"]} == {
+        f"chmod 700 {secrets}",
+        f"chmod 600 {secrets / 'KEY'}",
+        f"chmod 600 {tmp_path / 'tokens'}",
+    }
+    assert [one["remedy"] for one in found["state"]] == [f"chmod 750 {state}"]
+    assert found["hooks"][0]["remedy"] == f"chmod o-w {hooks}"
+    assert [one["verdict"] for one in found["sites"]] == ["failure", "ok"]
+    assert "nonsense: there is no such setting" in found["sites"][0]["message"]
+
+
+def test_names_hooks_in_quarantine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A version that is in quarantine is a failure; one that is no more is none.
+    """
+    (tmp_path / "hooks").mkdir()
+    (tmp_path / "hooks" / "need_registration.py").write_text(HOOK)
+    cli.main(["check", "--format", "json", "--config", _config(tmp_path)])
+    (hook,) = json.loads(capsys.readouterr().out)["hooks"]
+    rows = storage.Quarantine(tmp_path / "var")
+    rows.add("default", "need_registration", hook["digest"], "system call socket")
+    rows.add("default", "need_registration", "0" * 64, "system call fork")
+    rows.close()
+
+    code, found = diagnose(tmp_path, capsys)
+
+    assert code == 1
+    assert [one["message"] for one in found["quarantine"]] == [
+        "site default: need_registration: did what no hook may do: system call socket"
+    ]
+
+
+def _config(directory: Path) -> str:
+    path = directory / "hookd.toml"
+    path.write_text("")
+    return str(path)
+
+
+def test_asks_the_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A server that is ready is fine; a port that is taken by something else is a failure.
+    """
+    server = start(tmp_path)
+    try:
+        _, found = diagnose(tmp_path, capsys, bind=f"127.0.0.1:{server.port}")
+    finally:
+        server.stop()
+    assert found["server"] == [
+        {"check": "server", "verdict": "ok", "message": f"127.0.0.1:{server.port} is ready", "remedy": None}
+    ]
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.listen()
+        code, found = diagnose(tmp_path, capsys, bind=f"127.0.0.1:{other.getsockname()[1]}")
+    assert code == 1
+    assert "is taken by a program that is not hookd" in found["server"][0]["message"]
+
+
+def test_tells_open_sites_and_web_servers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A site without a token on an address that others reach is a failure.
+    """
+    (tmp_path / "sites" / "a").mkdir(parents=True)
+
+    code, found = diagnose(
+        tmp_path, capsys, '[site]\ntokens = ["site-token-123456789"]\n', bind=f"0.0.0.0:{free_port()}"
+    )
+
+    assert code == 1
+    assert verdicts(found["access"]) == ["failure"]
+    assert found["access"][0]["message"].endswith("without a token: a")
+
+
+def test_sees_who_listens(tmp_path: Path) -> None:
+    """
+    Ports of both families are read as the kernel shows them; others, and files that are not there, do not count.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert port in access.listening_ports()
+    assert port not in access.listening_ports()
+    assert access.listening_ports((tmp_path / "none",)) == []
+
+
+@pytest.mark.parametrize(
+    ("layer", "environment", "part"),
+    [
+        ("landlock", {}, "5.13"),
+        ("seccomp", {}, "CONFIG_SECCOMP_FILTER"),
+        ("user", {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "L3 is what it can have"),
+    ],
+)
+def test_remedies_fit_the_environment(layer: str, environment: Mapping[str, str], part: str) -> None:
+    """
+    Each layer has a remedy that names what to do where this process runs.
+    """
+    assert part in sandbox.remedy(layer, environment)
+
+
+def test_state_that_cannot_be_written_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A state directory whose place is a file keeps hookd from what it promises.
+    """
+    (tmp_path / "file").write_text("")
+
+    code, found = diagnose(tmp_path, capsys, 'state = "file/var"\n')
+
+    assert code == 1
+    assert "cannot be written" in found["state"][0]["message"]
+    assert stat.S_ISREG(os.stat(tmp_path / "file").st_mode)
