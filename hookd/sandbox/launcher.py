@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -23,6 +23,7 @@ LAST_WORDS_S = 0.25  # for a dying zygote's message on standard error
 RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 5.0)  # between two starts of a zygote that keeps dying
 FORGIVEN_S = 60.0  # a zygote that lived this long starts with a clean slate
 PACKET_BYTES = 4096
+ZYGOTE = (sys.executable, "-I", "-B", "-m", "hookd.sandbox.zygote")
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "TZ": "UTC0"}  # nothing of ours: a worker may come to read it
 
 log = structlog.get_logger("hookd.sandbox")
@@ -37,6 +38,7 @@ class Launcher:
         on_exited: Called with number and wait status of each worker that has ended.
         on_death: Called when the zygote has died, and with it every worker.
         on_up: Called when another one has taken its place.
+        zygote: The command that is its process; a descriptor and a process id follow as arguments.
     """
 
     def __init__(
@@ -46,11 +48,13 @@ class Launcher:
         on_exited: Callable[[int, int], None],
         on_death: Callable[[], None],
         on_up: Callable[[], None],
+        zygote: Sequence[str] = ZYGOTE,
     ) -> None:
         self._on_started = on_started
         self._on_exited = on_exited
         self._on_death = on_death
         self._on_up = on_up
+        self._command = tuple(zygote)
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._up: asyncio.Future[None] | None = None
@@ -80,7 +84,7 @@ class Launcher:
         ours.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-B", "-m", "hookd.sandbox.zygote", str(theirs.fileno()), str(os.getpid())],
+                [*self._command, str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 env=ENVIRONMENT,
                 cwd="/",

@@ -18,7 +18,7 @@ import signal
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -29,7 +29,7 @@ import structlog
 from hookd import documents
 from hookd.errors import SandboxError
 from hookd.sandbox import wire
-from hookd.sandbox.launcher import Launcher
+from hookd.sandbox.launcher import ZYGOTE, Launcher
 
 Message = dict[str, Any]
 
@@ -140,10 +140,16 @@ class Pool:
         workers_max: Most workers at once, over all sites.
         spares: Workers to keep ready that belong to no site.
         on_change: Called with the number of workers by state whenever it changed.
+        zygote: The command that is the zygote.
     """
 
     def __init__(
-        self, *, workers_max: int, spares: int, on_change: Callable[[Mapping[State, int]], None] = lambda _: None
+        self,
+        *,
+        workers_max: int,
+        spares: int,
+        on_change: Callable[[Mapping[State, int]], None] = lambda _: None,
+        zygote: Sequence[str] = ZYGOTE,
     ) -> None:
         self._workers_max = workers_max
         self._spares_wanted = min(spares, workers_max)
@@ -158,7 +164,11 @@ class Pool:
         self._background = 0
         self._numbers = 0
         self._launcher = Launcher(
-            on_started=self._on_started, on_exited=self._on_exited, on_death=self._on_death, on_up=self._on_up
+            on_started=self._on_started,
+            on_exited=self._on_exited,
+            on_death=self._on_death,
+            on_up=self._on_up,
+            zygote=zygote,
         )
         self._usual_s: dict[Hashable, float] = {}  # seconds that runs of a hook took lately
         self._failed_starts = 0

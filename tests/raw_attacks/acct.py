@@ -1,0 +1,6 @@
+# expect: error|violation
+"""Accounting to a file."""
+
+
+def hook(request):
+    return attempt("acct", b"/nowhere/x")

@@ -1,0 +1,6 @@
+# expect: error|violation
+"""Ports of the hardware."""
+
+
+def hook(request):
+    return attempt("ioperm", 0, 1, 1)

@@ -1,0 +1,6 @@
+# expect: error|violation
+"""All memory moved between nodes."""
+
+
+def hook(request):
+    return attempt("migrate_pages", request["broker"], 0, 0, 0)

@@ -1,0 +1,6 @@
+# expect: error|violation
+"""The superuser's group."""
+
+
+def hook(request):
+    return attempt("setgid", 0)

@@ -1,0 +1,6 @@
+# expect: error|violation
+"""Every disk of the machine made to work."""
+
+
+def hook(request):
+    return attempt("sync")

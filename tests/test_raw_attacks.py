@@ -1,0 +1,147 @@
+"""
+The jail put to the test where it may be installed: as root, as an ordinary user, inside Docker's and systemd's filters.
+
+`tests/attacks` are hooks, against the language layer and all below it; `tests/raw_attacks` begin where the language
+layer has failed. Each run is a process of its own (`tests.raw.suite`), and their first lines name the outcomes that are
+fine. Inside a container or a unit the real filter comes first; what is loaded here then only adds to it.
+"""
+
+import functools
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import corpus
+from tests.raw import portable
+
+HERE = Path(__file__).parent
+NOBODY = 65534
+SUITE_S = 600  # for all attacks of a directory, most of which end at once
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """
+    A directory of attacks, and the options of its suite.
+
+    Attributes:
+        gentler: Outcomes that are as good as "error".
+    """
+
+    directory: str
+    options: tuple[str, ...]
+    gentler: frozenset[str] = frozenset()
+
+    @property
+    def attacks(self) -> list[str]:
+        return sorted(path.stem for path in (HERE / self.directory).glob("*.py"))
+
+    def allowed(self, attack: str) -> set[str]:
+        first = (HERE / self.directory / f"{attack}.py").read_text("utf-8").partition("\n")[0]
+        outcomes = set(first.removeprefix("# expect: ").split("|"))
+        return outcomes | self.gentler if "error" in outcomes else outcomes
+
+
+KINDS = {
+    "hook": Kind("attacks", ("--entry", corpus.FUNCTION), frozenset({"load"})),
+    "raw": Kind("raw_attacks", ("--raw",)),
+}
+# Where the tests run as root both are had; an ordinary user is the unprivileged case.
+AS_NOBODY = ("--uid", str(NOBODY)) if os.geteuid() == 0 else ()
+ENVIRONMENTS: dict[str, tuple[str, ...]] = {
+    **({"root": (), "docker-root": ("--outer", "docker")} if os.geteuid() == 0 else {}),
+    "user": AS_NOBODY,
+    "docker": (*AS_NOBODY, "--outer", "docker"),
+    "systemd": (*AS_NOBODY, "--outer", "systemd"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a suite."""
+
+    outcomes: dict[str, Json]
+    left: Json
+
+
+Suite = Callable[[str, str], Report]
+
+
+@pytest.fixture(scope="module")
+def python() -> Iterator[portable.Python]:
+    """An interpreter that every user may execute."""
+    with tempfile.TemporaryDirectory() as directory:
+        yield portable.copy(Path(directory))
+
+
+@pytest.fixture(scope="module")
+def suite(python: portable.Python) -> Suite:
+    """Run the suite of a kind in an environment, once."""
+    return functools.cache(functools.partial(_run, python))
+
+
+def _run(python: portable.Python, kind: str, environment: str) -> Report:
+    command = [str(python.path), "-m", "tests.raw.suite", "--attacks", f"tests/{KINDS[kind].directory}"]
+    command += [*KINDS[kind].options, *ENVIRONMENTS[environment]]
+    command += [f"--env={name}={value}" for name, value in python.environment.items()]
+    ended = subprocess.run(
+        command,
+        cwd=python.directory,
+        env={**os.environ, **python.environment, "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SUITE_S,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    *lines, last = map(json.loads, ended.stdout.splitlines())
+    return Report({line["attack"]: line for line in lines}, last["left"])
+
+
+CASES = [
+    pytest.param(environment, kind, attack, id=f"{environment}-{kind}-{attack}")
+    for environment in ENVIRONMENTS
+    for kind in KINDS
+    for attack in KINDS[kind].attacks
+]
+
+
+@pytest.mark.parametrize(("environment", "kind", "attack"), CASES)
+def test_attacks_get_nowhere(suite: Suite, environment: str, kind: str, attack: str) -> None:
+    """
+    Each attack has one of the ends that its first line names, and the pool answers the next run as if nothing had been.
+    """
+    found = suite(kind, environment).outcomes[attack]
+
+    assert found["outcome"] in KINDS[kind].allowed(attack), found["detail"]
+    assert found["next"], "the next run got no answer, or another one's"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_attacks_leave_nothing(suite: Suite, environment: str, kind: str) -> None:
+    """
+    After the last attack nothing of them runs, is open or was written, and the broker's event loop saw no exception.
+    """
+    assert suite(kind, environment).left == {"processes": [], "files": [], "descriptors": 0, "errors": []}
+
+
+def test_raw_attacks_say_what_they_try() -> None:
+    """
+    Every raw attack has its outcomes and its idea in the first two lines.
+    """
+    for attack in KINDS["raw"].attacks:
+        _, second = (HERE / "raw_attacks" / f"{attack}.py").read_text("utf-8").split("\n")[:2]
+
+        assert KINDS["raw"].allowed(attack) <= {"ok", "error", "memory", "violation", "crash", "timeout"}
+        assert second.startswith('"""')
+        assert second.endswith('."""')
