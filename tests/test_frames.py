@@ -57,12 +57,12 @@ def broker() -> Iterator[Broker]:
 
 # --- what is sent ------------------------------------------------------------------------------------------------
 
-JSON = st.recursive(
+JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
     max_leaves=8,
 )
-HONEST = st.sampled_from(
+HONEST: st.SearchStrategy[Any] = st.sampled_from(
     [
         DONE,
         {**DONE, "ok": {"data": [1, "x"]}},
@@ -88,7 +88,7 @@ KEYS = (
     "id",
     "pid",
 )
-ODD = st.fixed_dictionaries(
+ODD: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {"t": st.sampled_from(["done", "print", "ready", "checked", "site", "run", "x", 5, None, [], {}])},
     optional=dict.fromkeys(KEYS, JSON),
 )
