@@ -263,3 +263,28 @@ def _assert_serves(broker: Broker) -> None:
     broker.runs += 1
     assert broker.loop.run_until_complete(run_once(broker.pool, GOOD, broker.runs, seconds=PATIENCE_S)) == broker.runs
     assert broker.errors == []
+
+
+@LAWS
+@given(early_s=st.floats(-0.004, 0.004), asked=st.sampled_from(list(ASKED)))
+def test_an_answer_at_the_deadline_is_an_answer_or_late(broker: Broker, early_s: float, asked: str) -> None:
+    """
+    Where answer and deadline come at once, the first one counts, the run has that one end, and the next run of the same
+    site gets its own answer.
+    """
+    answer: dict[str, Any] = {"run": DONE, "check": CHECKED}[asked]
+
+    async def work() -> Any:
+        taken = Taken(broker.pool)
+        deadline = time.monotonic() + 0.006
+        run = asyncio.create_task(broker.pool.run(taken.worker, ASKED[asked], deadline))
+        await asyncio.sleep(deadline - early_s - time.monotonic())
+        await taken.send(wire.pack(answer))
+        [end] = await asyncio.gather(run, return_exceptions=True)
+        _forget(broker.pool, taken)
+        return end
+
+    end = broker.loop.run_until_complete(work())
+
+    assert (end.end if isinstance(end, RunEnded) else end[0]) in (End.TIMEOUT, answer)
+    _assert_serves(broker)

@@ -19,7 +19,7 @@ IDLE = """
     test tests idlelib ensurepip lib2to3 tkinter config-* site-packages dist-packages __editable__*
     pip setuptools pkg_resources mypy* *__mypyc* ruff* hypothesis pytest _pytest pygments
     uvloop gunicorn werkzeug geodata carrierdata
-""".split()  # noqa: SIM905  # a list of names reads better as one
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ def copy(directory: Path) -> Python:
     packages = library / "site-packages"
     (directory / "bin").mkdir()
     executable = shutil.copy2(os.path.realpath(sys.executable), directory / "bin" / version)
-    shutil.copytree(sysconfig.get_path("stdlib"), library, ignore=shutil.ignore_patterns(*IDLE))
-    shutil.copytree(sysconfig.get_path("purelib"), packages, ignore=shutil.ignore_patterns(*IDLE))
+    shutil.copytree(sysconfig.get_path("stdlib"), library, ignore=shutil.ignore_patterns(*IDLE.split()))
+    shutil.copytree(sysconfig.get_path("purelib"), packages, ignore=shutil.ignore_patterns(*IDLE.split()))
     shutil.copytree(ROOT / "hookd", packages / "hookd", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("raw", "attacks", "raw_attacks"):
         shutil.copytree(ROOT / "tests" / name, directory / "tests" / name, ignore=shutil.ignore_patterns("__pycache__"))
