@@ -272,7 +272,8 @@ def test_an_answer_at_the_deadline_is_an_answer_or_late(broker: Broker, early_s:
     Where answer and deadline come at once, the first one counts, the run has that one end, and the next run of the same
     site gets its own answer.
     """
-    answer: dict[str, Any] = {"run": DONE, "check": CHECKED}[asked]
+    answers: dict[str, Any] = {"run": DONE, "check": CHECKED}
+    answer = answers[asked]
 
     async def work() -> Any:
         taken = Taken(broker.pool)
