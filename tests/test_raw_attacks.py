@@ -6,12 +6,12 @@ layer has failed. Each run is a process of its own (`tests.raw.suite`), and thei
 fine. Inside a container or a unit the real filter comes first; what is loaded here then only adds to it.
 """
 
-import functools
 import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ class Report:
     left: Json
 
 
-Suite = Callable[[str, str], Report]
+Suites = Mapping[tuple[str, str], "Future[Report]"]
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +84,12 @@ def python() -> Iterator[portable.Python]:
 
 
 @pytest.fixture(scope="module")
-def suite(python: portable.Python) -> Suite:
-    """Run the suite of a kind in an environment, once."""
-    return functools.cache(functools.partial(_run, python))
+def suites(python: portable.Python, request: pytest.FixtureRequest) -> Iterator[Suites]:
+    """Run the suites that the selected tests need, as many at once as there are processors."""
+    calls = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    wanted = {(call["kind"], call["environment"]): None for call in calls if "environment" in call and "kind" in call}
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        yield {(kind, environment): threads.submit(_run, python, kind, environment) for kind, environment in wanted}
 
 
 def _run(python: portable.Python, kind: str, environment: str) -> Report:
@@ -116,23 +119,25 @@ CASES = [
 
 
 @pytest.mark.parametrize(("environment", "kind", "attack"), CASES)
-def test_attacks_get_nowhere(suite: Suite, environment: str, kind: str, attack: str) -> None:
+def test_attacks_get_nowhere(suites: Suites, environment: str, kind: str, attack: str) -> None:
     """
     Each attack has one of the ends that its first line names, and the pool answers the next run as if nothing had been.
     """
-    found = suite(kind, environment).outcomes[attack]
+    found = suites[kind, environment].result().outcomes[attack]
 
+    if found["detail"].startswith("NoSuchCall: "):
+        pytest.skip(f"this machine has no system call {found['detail'].partition(' ')[2]}")
     assert found["outcome"] in KINDS[kind].allowed(attack), found["detail"]
     assert found["next"], "the next run got no answer, or another one's"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_attacks_leave_nothing(suite: Suite, environment: str, kind: str) -> None:
+def test_attacks_leave_nothing(suites: Suites, environment: str, kind: str) -> None:
     """
     After the last attack nothing of them runs, is open or was written, and the broker's event loop saw no exception.
     """
-    assert suite(kind, environment).left == {"processes": [], "files": [], "descriptors": 0, "errors": []}
+    assert suites[kind, environment].result().left == {"processes": [], "files": [], "descriptors": 0, "errors": []}
 
 
 def test_raw_attacks_say_what_they_try() -> None:

@@ -1,8 +1,21 @@
-"""System call numbers of this machine, by name."""
+"""
+System call numbers of this machine, by name.
+"""
 
-import re
-from pathlib import Path
+import platform
 
-HEADER = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
+from hookd.sandbox.jail.syscalls import TABLES
 
-NUMBERS = {name: int(number) for name, number in re.findall(r"#define __NR_(\w+) (\d+)", HEADER.read_text())}
+
+class NoSuchCall(LookupError):
+    """This machine has no system call of that name; another architecture has."""
+
+
+class Numbers(dict[str, int]):
+    """Name to number."""
+
+    def __missing__(self, name: str) -> int:
+        raise NoSuchCall(name)
+
+
+NUMBERS = Numbers(TABLES[platform.machine()])

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: violation
 """The speed of the machine's time."""
 
 

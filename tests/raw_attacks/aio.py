@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: violation
 """Asynchronous reads and writes."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation|crash|timeout
+# expect: error
 """An alarm."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation|crash|timeout
+# expect: ok|error|violation|crash|timeout
 """A debugger on a terminal that there is not."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """Which signal that is."""
 
 import fcntl

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: violation
 """The same by copy_file_range(2)."""
 
 

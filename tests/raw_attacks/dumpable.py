@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """Readable again for others of the same user."""
 
 

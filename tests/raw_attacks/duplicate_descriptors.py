@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """Descriptors until there are no more."""
 
 import fcntl

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """A lock on what is open."""
 
 

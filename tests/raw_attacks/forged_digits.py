@@ -1,4 +1,4 @@
-# expect: ok|violation
+# expect: violation
 """A number of a million digits."""
 
 import os

@@ -1,4 +1,4 @@
-# expect: ok|violation
+# expect: ok
 """The same key twice."""
 
 import os

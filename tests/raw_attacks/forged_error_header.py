@@ -1,4 +1,4 @@
-# expect: ok|error|violation
+# expect: error
 """A header in an error's text."""
 
 import os

@@ -1,4 +1,4 @@
-# expect: ok|timeout|violation
+# expect: ok
 """The largest frame that is allowed."""
 
 import os

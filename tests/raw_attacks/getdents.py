@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """getdents64(2) on whatever is open."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: violation
 """Who is at the other end."""
 
 

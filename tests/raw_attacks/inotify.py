@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """Watching what others do with files."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: violation
 """All ports of the hardware."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """Real-time disk access."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """All memory kept from being swapped."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """no_new_privs taken back."""
 
 

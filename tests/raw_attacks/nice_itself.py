@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """A higher priority for itself."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """openat2(2), which older filters do not know."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """The broker as who is signalled for the channel."""
 
 import fcntl

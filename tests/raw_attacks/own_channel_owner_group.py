@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """Every process of a group as who is signalled for the channel."""
 
 import fcntl

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """Living on when the zygote dies."""
 
 

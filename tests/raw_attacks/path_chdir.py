@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """Another working directory."""
 
 import os

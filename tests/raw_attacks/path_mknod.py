@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """A device of one's own."""
 
 import os

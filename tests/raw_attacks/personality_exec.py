@@ -1,4 +1,4 @@
-# expect: violation|error
+# expect: violation
 """READ_IMPLIES_EXEC: memory to read is then memory to execute."""
 
 

@@ -1,4 +1,4 @@
-# expect: violation|error
+# expect: violation
 """The same, and the memory that comes of it."""
 
 

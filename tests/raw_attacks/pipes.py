@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """Pipes until there are no more."""
 
 import os

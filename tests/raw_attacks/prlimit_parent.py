@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """The zygote's limits."""
 
 import os

@@ -1,4 +1,4 @@
-# expect: violation|error
+# expect: violation
 """The broker's memory put to disk."""
 
 

@@ -1,4 +1,4 @@
-# expect: violation|error
+# expect: violation
 """The memory of a dying process."""
 
 

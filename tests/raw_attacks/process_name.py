@@ -1,4 +1,4 @@
-# expect: error|ok
+# expect: error
 """Another name in the process list."""
 
 

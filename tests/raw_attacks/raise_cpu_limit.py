@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """The limit on processor time raised."""
 
 import resource

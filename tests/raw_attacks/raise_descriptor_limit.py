@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """More descriptors than the limit."""
 
 import resource

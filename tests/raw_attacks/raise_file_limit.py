@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """The limit on file sizes raised."""
 
 import resource

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """The limit on memory raised, then a gigabyte."""
 
 import resource

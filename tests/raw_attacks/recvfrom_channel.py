@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: violation
 """A look at the broker's next message."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: violation
 """remap_file_pages(2), the old way to change what is mapped."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """Addresses inside another process."""
 
 

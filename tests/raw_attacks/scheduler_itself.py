@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """Real-time scheduling: nobody else runs any more."""
 
 

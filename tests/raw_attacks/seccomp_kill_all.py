@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """A filter of its own, so that its next call decides."""
 
 import struct

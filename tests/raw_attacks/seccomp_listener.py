@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """A filter of its own that asks somebody else."""
 
 import struct

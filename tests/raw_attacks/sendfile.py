@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: violation
 """Copying between descriptors inside the kernel."""
 
 

@@ -1,4 +1,4 @@
-# expect: violation|error
+# expect: violation
 """A message with ancillary data, such as a forged process id."""
 
 

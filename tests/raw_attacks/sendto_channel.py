@@ -1,4 +1,4 @@
-# expect: violation|error
+# expect: violation
 """Out-of-band data on the channel."""
 
 

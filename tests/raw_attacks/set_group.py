@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """A process group of its own."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: violation
 """The machine's name."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """A session of its own, out of the service's group."""
 
 

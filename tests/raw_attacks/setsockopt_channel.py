@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: violation
 """The channel's buffer made larger than the broker's patience."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: violation
 """The channel closed in one direction."""
 
 

@@ -1,4 +1,4 @@
-# expect: crash|error|memory
+# expect: crash|error|memory|timeout
 """Recursion without the interpreter's limit."""
 
 import sys

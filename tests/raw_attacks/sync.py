@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """Every disk of the machine made to work."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """A timer of the kernel's that signals."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """A timer as a descriptor."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """ftruncate(2) on what is open."""
 
 

@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: violation
 """A library mapped by the kernel."""
 
 

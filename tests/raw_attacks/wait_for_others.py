@@ -1,4 +1,4 @@
-# expect: error|violation
+# expect: error
 """Reaping what is not the worker's."""
 
 

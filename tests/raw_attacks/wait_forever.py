@@ -1,4 +1,4 @@
-# expect: timeout|error|violation
+# expect: error
 """Asleep."""
 
 import time

@@ -1,4 +1,4 @@
-# expect: violation|error
+# expect: violation
 """A number whose upper half is ignored."""
 
 
