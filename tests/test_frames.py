@@ -102,7 +102,10 @@ BODIES = st.sampled_from(
         b'{"t":"done","ok":NaN,"cpu_s":0.1,"rss_kb":1}',
         b'{"t":"done","ok":1e999999,"cpu_s":0.1,"rss_kb":1}',
         b'{"t":"done","ok":' + b"9" * 20_000 + b',"cpu_s":0.1,"rss_kb":1}',
-        b'{"t":"done","ok":' + b"[" * 1000 + b"]" * 1000 + b',"cpu_s":0.1,"rss_kb":1}',
+        *(
+            b'{"t":"done","ok":' + b"[" * depth + b"]" * depth + b',"cpu_s":0.1,"rss_kb":1}'
+            for depth in (64, 65, 500, 1000)
+        ),
         b'{"t":"done","ok":' + b"[" * 50_000 + b',"cpu_s":0.1,"rss_kb":1}',
         b'{"t":"done","ok":"\\ud800","cpu_s":0.1,"rss_kb":1}',
         b'{"t":"print","t":"done","ok":1,"ok":2,"cpu_s":0.1,"rss_kb":1}',
@@ -165,7 +168,14 @@ def _parsed(body: bytes) -> dict[str, Any] | None:
         found = orjson.loads(body)
     except ValueError:
         return None
-    return found if type(found) is dict else None
+    return found if type(found) is dict and _depth(found) <= 1 + 64 else None
+
+
+def _depth(value: Any) -> int:
+    if not isinstance(value, dict | list):
+        return 0
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_depth, inner), default=0)
 
 
 def _is_answer(asked: str, message: dict[str, Any]) -> bool:
@@ -289,3 +299,19 @@ def test_an_answer_at_the_deadline_is_an_answer_or_late(broker: Broker, early_s:
 
     assert (end.end if isinstance(end, RunEnded) else end[0]) in (End.TIMEOUT, answer)
     _assert_serves(broker)
+
+
+@pytest.mark.parametrize(("depth", "is_taken"), [(64, True), (65, False), (1000, False)])
+@pytest.mark.parametrize("shape", [("[", "]"), ('{"a":', "}")])
+def test_an_answer_is_no_deeper_than_a_hooks_result(shape: tuple[str, str], depth: int, is_taken: bool) -> None:
+    """
+    Lists in lists that the parser takes, but that exhaust the stack of whoever reads on, no honest worker sends.
+    """
+    inner = shape[0] * (depth - 1) + "[]" + shape[1] * (depth - 1)
+    body = f'{{"t":"done","ok":{inner},"cpu_s":0.1,"rss_kb":1}}'.encode()
+
+    if is_taken:
+        assert wire.parse(body) == orjson.loads(body)
+    else:
+        with pytest.raises(wire.FrameError, match="nested more than 65 deep"):
+            wire.parse(body)

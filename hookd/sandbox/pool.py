@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import orjson
 import structlog
 
 from hookd import documents
@@ -572,7 +571,7 @@ class Pool:
             return
         try:
             for body in worker.reader.feed(self._received[:size]):
-                self._on_message(worker, orjson.loads(body))
+                self._on_message(worker, wire.parse(body))
         except (wire.FrameError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
             self._violate(worker, f"{type(error).__name__}: {error}"[:200])
 

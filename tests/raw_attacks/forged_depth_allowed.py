@@ -1,4 +1,4 @@
-# expect: ok
+# expect: violation
 """Lists in lists, as deep as the parser takes."""
 
 import os
