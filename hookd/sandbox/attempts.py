@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from hookd.sandbox.isolation import DONE
-from hookd.sandbox.jail import kernel
-from hookd.sandbox.jail.syscalls import TABLES
+from hookd.sandbox.jail.syscalls import call
 
 NOBODY = 0x3FFFFFFF  # a process id beyond any (PID_MAX_LIMIT is 2^22)
 GIGABYTE = 1 << 30
@@ -123,12 +122,12 @@ def _kill_sibling(targets: Targets) -> None:
 
 
 def _tgkill_sibling(targets: Targets) -> None:
-    _call("tgkill", targets.sibling, targets.sibling, 0)
+    call("tgkill", targets.sibling, targets.sibling, 0)
 
 
 def _sigqueue_sibling(targets: Targets) -> None:
     info = struct.pack("=3i", 0, 0, SI_QUEUE).ljust(SIGINFO_BYTES, b"\0")
-    _call("rt_tgsigqueueinfo", targets.sibling, targets.sibling, 0, info)
+    call("rt_tgsigqueueinfo", targets.sibling, targets.sibling, 0, info)
 
 
 def _broker_memory(targets: Targets) -> None:
@@ -140,20 +139,16 @@ def _broker_environ(targets: Targets) -> None:
 
 
 def _broker_descriptor(targets: Targets) -> None:
-    _call("pidfd_getfd", os.pidfd_open(targets.broker_number), 0, 0)
+    call("pidfd_getfd", os.pidfd_open(targets.broker_number), 0, 0)
 
 
 def _executable_memory(targets: Targets) -> None:
     protection = PROT_READ | PROT_WRITE | PROT_EXEC
-    _call("mmap", 0, PAGE_BYTES, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    call("mmap", 0, PAGE_BYTES, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
 
 
 def _big_memory(targets: Targets) -> None:
     bytearray(GIGABYTE)
-
-
-def _call(name: str, *arguments: kernel.Argument) -> int:
-    return kernel.syscall(TABLES[kernel.machine()][name], *arguments)
 
 
 _ATTEMPTS: Mapping[str, Callable[[Targets], None]] = MappingProxyType(

@@ -71,8 +71,8 @@ def _give_up_rights(surroundings: Surroundings) -> dict[str, str]:
     reasons = dict(surroundings.reasons)
     reasons["root"] = namespaces.empty_root(surroundings.uid, reasons)
     namespaces.limit_capabilities()
-    reasons["uid"] = namespaces.take_id(surroundings.uid)
-    namespaces.drop_capabilities()
+    refused = [namespaces.take_id(surroundings.uid), namespaces.drop_capabilities()]
+    reasons["uid"] = "; ".join(filter(None, refused))
     jail.end_with(parent)  # again: the change of user took it back
     jail.no_new_privileges()
     jail.not_dumpable()

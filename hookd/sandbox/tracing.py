@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hookd.sandbox.jail import kernel
-from hookd.sandbox.jail.syscalls import TABLES, name_of
+from hookd.sandbox.jail.syscalls import call, name_of
 
 # include/uapi/linux/ptrace.h
 PTRACE_CONT = 7
@@ -97,4 +97,4 @@ class Tracer:
 
 
 def _ptrace(request: int, pid: int, address: int, data: kernel.Argument) -> None:
-    kernel.syscall(TABLES[kernel.machine()]["ptrace"], request, pid, address, data)
+    call("ptrace", request, pid, address, data)

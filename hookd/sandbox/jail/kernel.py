@@ -5,11 +5,11 @@ The kernel by way of the C library: `prctl`, system calls by number, and the err
 import ctypes
 import errno
 import os
+from functools import cache
 
 # include/uapi/linux/prctl.h
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
-PR_SET_KEEPCAPS = 8
 PR_SET_SECCOMP = 22
 PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
@@ -23,6 +23,7 @@ _libc.syscall.restype = ctypes.c_long
 Argument = int | bytes | ctypes.Array[ctypes.c_char] | None
 
 
+@cache
 def machine() -> str:
     """
     Return the name of this machine's architecture, as the kernel has it.

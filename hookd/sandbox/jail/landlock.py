@@ -9,8 +9,7 @@ import errno
 import os
 import struct
 
-from hookd.sandbox.jail import kernel
-from hookd.sandbox.jail.syscalls import TABLES
+from hookd.sandbox.jail.syscalls import call
 
 CREATE_RULESET_VERSION = 1
 
@@ -34,8 +33,8 @@ def abi() -> int:
     Return the version of Landlock that this kernel has, 0 where it has none or may not use it.
     """
     try:
-        return kernel.syscall(_number("landlock_create_ruleset"), None, 0, CREATE_RULESET_VERSION)
-    except (OSError, KeyError):
+        return call("landlock_create_ruleset", None, 0, CREATE_RULESET_VERSION)
+    except OSError:
         return 0
 
 
@@ -58,12 +57,8 @@ def deny_all(version: int) -> None:
     if version < 1:
         raise OSError(errno.ENOSYS, "the kernel has no Landlock")
     attributes = ruleset(version)
-    fd = kernel.syscall(_number("landlock_create_ruleset"), attributes, len(attributes), 0)
+    fd = call("landlock_create_ruleset", attributes, len(attributes), 0)
     try:
-        kernel.syscall(_number("landlock_restrict_self"), fd, 0)
+        call("landlock_restrict_self", fd, 0)
     finally:
         os.close(fd)
-
-
-def _number(name: str) -> int:
-    return TABLES[kernel.machine()][name]

@@ -7,6 +7,7 @@ zygote ends up under a user id that nobody else has, so that files of other user
 RLIMIT_NPROC (from which root is exempt) hold even where all namespaces are refused.
 """
 
+import contextlib
 import errno
 import os
 import pwd
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hookd.sandbox.jail import kernel
-from hookd.sandbox.jail.syscalls import TABLES
+from hookd.sandbox.jail.syscalls import call
 
 # include/uapi/linux/sched.h
 FLAGS: Mapping[str, int] = MappingProxyType(
@@ -184,7 +185,7 @@ def empty_root(uid: int, reasons: Reasons) -> str:
             kernel.mount("tmpfs", COVERED, "tmpfs", EMPTY, f"mode=0555,size=4k,nr_inodes=2{owner}")
             os.chdir(COVERED)
             # Onto itself, so that the old root needs no directory in the new one: pivot_root(2), NOTES.
-            kernel.syscall(TABLES[kernel.machine()]["pivot_root"], b".", b".")
+            call("pivot_root", b".", b".")
             kernel.unmount(".", MNT_DETACH)
             os.chdir("/")
             kernel.mount("", "/", "", MS_REMOUNT | MS_BIND | MS_RDONLY | EMPTY)
@@ -236,19 +237,17 @@ def limit_capabilities() -> None:
             if error.errno == errno.EINVAL:  # past the last one
                 break
             return  # an ordinary user without a namespace: there are none to drop
-    drop_ambient()
+    with contextlib.suppress(OSError):  # before Linux 4.3 there are no ambient ones
+        kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
 
 
-def drop_ambient() -> None:
-    kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
-
-
-def drop_capabilities() -> None:
+def drop_capabilities() -> str:
     """
-    Drop every capability that this process has.
-
-    Raises:
-        OSError: The kernel refused.
+    Drop every capability that this process has; return "" or why not.
     """
     nothing = bytes(struct.calcsize("=6I"))  # two of struct __user_cap_data_struct: effective, permitted, inheritable
-    kernel.syscall(TABLES[kernel.machine()]["capset"], struct.pack("=Ii", CAPABILITY_VERSION_3, 0), nothing)
+    try:
+        call("capset", struct.pack("=Ii", CAPABILITY_VERSION_3, 0), nothing)
+        return ""
+    except OSError as error:
+        return kernel.reason(error)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from hookd.sandbox.jail import kernel
-from hookd.sandbox.jail.syscalls import TABLES
+from hookd.sandbox.jail.syscalls import TABLES, call
 
 # Allowed: memory, time, its own signals, its own identity, and the descriptors that it was given.
 ALLOWED = frozenset(
@@ -173,9 +173,9 @@ def installer() -> str:
     """
     action = ctypes.create_string_buffer(struct.pack("=I", KILL), 4)
     try:
-        kernel.syscall(TABLES[kernel.machine()]["seccomp"], SECCOMP_GET_ACTION_AVAIL, 0, action)
+        call("seccomp", SECCOMP_GET_ACTION_AVAIL, 0, action)
         return "seccomp"
-    except (OSError, KeyError):
+    except OSError:
         return "prctl"
 
 
@@ -191,7 +191,7 @@ def install(code: bytes) -> None:
     header = struct.pack("HxxxxxxP", len(code) // INSTRUCTION.size, ctypes.addressof(buffer))
     holder = ctypes.create_string_buffer(header, len(header))
     if installer() == "seccomp":
-        kernel.syscall(TABLES[kernel.machine()]["seccomp"], SECCOMP_SET_MODE_FILTER, 0, holder)
+        call("seccomp", SECCOMP_SET_MODE_FILTER, 0, holder)
     else:
         kernel.prctl(kernel.PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(holder))
 

@@ -5,8 +5,11 @@ x86_64: arch/x86/entry/syscalls/syscall_64.tbl; aarch64: include/uapi/asm-generi
 numbers are never given anew). A line is the number of its first name; the others follow one by one.
 """
 
+import errno
 from collections.abc import Mapping
 from types import MappingProxyType
+
+from hookd.sandbox.jail import kernel
 
 _X86_64 = """
 0 read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask
@@ -95,6 +98,19 @@ def _table(text: str) -> Mapping[str, int]:
 
 # Architecture, as `uname -m` says it, → name → number.
 TABLES: Mapping[str, Mapping[str, int]] = MappingProxyType({"x86_64": _table(_X86_64), "aarch64": _table(_AARCH64)})
+
+
+def call(name: str, *arguments: kernel.Argument) -> int:
+    """
+    Return what the system call *name* gives.
+
+    Raises:
+        OSError: The kernel refused, or nobody has written down the call's number on this machine.
+    """
+    table = TABLES.get(kernel.machine(), {})
+    if name not in table:
+        raise OSError(errno.ENOSYS, f"no number of {name} on {kernel.machine()}")
+    return kernel.syscall(table[name], *arguments)
 
 
 def name_of(machine: str, number: int) -> str:
