@@ -33,8 +33,9 @@ PRELOADED = (
     "subprocess sys tempfile termios textwrap threading time traceback types uuid warnings weakref zlib"
 )
 MESSAGE_CHARACTERS = 500
-# How the kernel says that a call is not for this process; anything else means that it was looked into.
-REFUSED = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS})
+# How the filter refuses a call. Anything else means that the kernel has looked into it, EPERM included: rights are the
+# next barrier, not this one.
+REFUSED = frozenset({errno.EACCES, errno.ENOSYS})
 
 
 @dataclass(frozen=True, slots=True)
