@@ -244,9 +244,36 @@ print(json.dumps([jail.lock(prepared, ("no_new_privs", "landlock", "seccomp")), 
 
     reasons, has_ctypes = found
     assert reasons["no_new_privs"] == ""
-    assert reasons["landlock"] == "the kernel has no Landlock: ENOSYS"
+    assert reasons["landlock"] == "there is no Landlock here: ENOSYS"
     assert re.fullmatch(r"no filter for \w+: ENOSYS", reasons["seccomp"])
     assert not has_ctypes
+
+
+def test_a_worker_that_cannot_be_locked_serves_nobody() -> None:
+    """
+    A layer that was in force at the start and now is not ends the worker before its first word.
+    """
+    found = script(
+        """
+import socket
+from hookd.errors import SandboxError
+from hookd.sandbox import worker
+ours, theirs = socket.socketpair()
+nothing = os.open("/dev/null", os.O_RDWR)
+parent = os.getpid()
+pid = os.fork()
+if pid == 0:
+    try:
+        worker.main(theirs.fileno(), nothing, parent, jail.Lock(b"", 0), ("no_new_privs", "seccomp"))
+    except SandboxError as error:
+        os._exit(7 if "no filter for" in str(error) else 8)
+    os._exit(0)
+theirs.close()
+print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), ours.recv(100).decode()]))
+"""
+    )
+
+    assert found == [7, ""]
 
 
 @pytest.mark.skipif(landlock.abi() < 1, reason="this kernel has no Landlock")

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from hookd.sandbox.jail.namespaces import LAYERS
+
 NOBODY = 65534
 UNUSED = 61184
 SECONDS = 60.0
@@ -40,14 +42,11 @@ if as_user:
     os.setresuid(as_user, as_user, as_user)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
 uid = {uid} if os.geteuid() == 0 else os.geteuid()
-reasons = namespaces.enter(uid)
+reasons = namespaces.enter()
 reading, writing = os.pipe()
 child = os.fork()
 if child == 0:
-    reasons["root"] = namespaces.empty_root(uid, reasons)
-    namespaces.limit_capabilities()
-    reasons["uid"] = namespaces.take_id(uid)
-    reasons["capabilities"] = namespaces.drop_capabilities()
+    reasons = namespaces.give_up_rights(uid, reasons)
     found = dict(
         reasons=reasons,
         pid=os.getpid(),
@@ -66,7 +65,6 @@ os.close(writing)
 os.waitpid(child, 0)
 print(os.read(reading, 65536).decode())
 """
-LAYERS = ("user", "mount", "pid", "net", "ipc", "uts", "cgroup", "root", "uid", "capabilities")
 
 # A container's filter: the calls in *refuses* fail with EPERM.
 CONTAINER = """
@@ -123,7 +121,7 @@ def test_root_gives_up_what_it_can_where_namespaces_are_refused() -> None:
     """
     found = enter(refuses="unshare mount")
 
-    refused = {"user", "mount", "pid", "net", "ipc", "uts", "cgroup"}
+    refused = {"user", "mount", "pid", "net", "ipc", "uts"}
     assert {name for name, why in found["reasons"].items() if why} == refused
     assert found["reasons"]["net"] == "unshare(0x40000000): EPERM"
     assert found["ids"] == [UNUSED] * 6
@@ -139,7 +137,8 @@ def test_without_mounts_there_is_chroot() -> None:
     """
     found = enter(refuses="mount pivot_root")
 
-    assert found["reasons"] == dict.fromkeys(LAYERS, "")
+    # Who lives in a chroot gets no user namespace (unshare(2), EPERM).
+    assert found["reasons"] == {**dict.fromkeys(LAYERS, ""), "user": "unshare(0x10000000): EPERM"}
     assert (found["files"], found["above"]) == ("EACCES", "EACCES")
     assert found["write"] in ("EACCES", "ENOENT")
 
@@ -151,6 +150,6 @@ def test_an_ordinary_user_without_namespaces_keeps_its_files() -> None:
     """
     found = enter(NOBODY, "unshare")
 
-    assert {name for name, why in found["reasons"].items() if not why} == {"uid", "capabilities"}
+    assert {name for name, why in found["reasons"].items() if not why} == {"uid"}
     assert found["reasons"]["root"].endswith("EPERM")
     assert "etc" in found["files"]

@@ -240,7 +240,7 @@ def test_the_filter_alone_is_the_second_level() -> None:
     assert found.landlock_abi == 0
     assert found.name == "L2"
     assert report["beneath"]["read_file"] == DONE
-    assert ("read a file", "only the filter for system calls denies it; landlock: the kernel has no Landlock: ENOSYS; "
+    assert ("read a file", "only the filter for system calls denies it; landlock: there is no Landlock here: ENOSYS; "
             "root: left out: EPERM; uid: left out: EPERM") in found.missing()  # fmt: skip
 
 

@@ -23,7 +23,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from hookd.sandbox import jail, probe, worker
@@ -64,19 +64,12 @@ def main(surroundings: Surroundings) -> None:
 
 
 def _give_up_rights(surroundings: Surroundings) -> dict[str, str]:
-    """
-    Leave files, user id and capabilities behind, after the warm-up, which reads files; return what is not in force.
-    """
     parent = os.getppid()
-    reasons = dict(surroundings.reasons)
-    reasons["root"] = namespaces.empty_root(surroundings.uid, reasons)
-    namespaces.limit_capabilities()
-    refused = [namespaces.take_id(surroundings.uid), namespaces.drop_capabilities()]
-    reasons["uid"] = "; ".join(filter(None, refused))
+    reasons = namespaces.give_up_rights(surroundings.uid, surroundings.reasons)
     jail.end_with(parent)  # again: the change of user took it back
     jail.no_new_privileges()
     jail.not_dumpable()
-    return {name: reasons[name] for name in namespaces.LAYERS}
+    return reasons
 
 
 class Forker:
@@ -88,11 +81,20 @@ class Forker:
         wakeup: Readable once a child has stopped or ended.
         nothing: A descriptor of /dev/null.
         layers: Those of the jail that every worker has to be able to put in force.
+        main: What a worker is, once it is forked.
     """
 
     def __init__(
-        self, control: socket.socket, wakeup: int, nothing: int, prepared: jail.Lock, layers: Collection[str]
+        self,
+        control: socket.socket,
+        wakeup: int,
+        nothing: int,
+        prepared: jail.Lock,
+        layers: Collection[str],
+        *,
+        main: Callable[[int, int, int, jail.Lock, Collection[str]], None] = worker.main,
     ) -> None:
+        self._main = main
         self._control = control
         self._wakeup = wakeup
         self._nothing = nothing
@@ -163,7 +165,7 @@ class Forker:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            worker.main(fd, self._nothing, parent, self._prepared, self._layers)
+            self._main(fd, self._nothing, parent, self._prepared, self._layers)
             code = 0
         except BaseException:
             # Where anybody can read it: before the lock standard error is still the operator's.

@@ -3,7 +3,6 @@ What the zygote's start hands to the process that goes on: descriptors, and what
 """
 
 import socket
-from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -27,7 +26,7 @@ class Surroundings(NamedTuple):  # no dataclass, see `jail.Lock`
     broker: int
     address: bytes
     uid: int
-    reasons: Mapping[str, str]
+    reasons: dict[str, str]
 
 
 def listen() -> tuple[int, bytes]:

@@ -37,7 +37,7 @@ def main() -> None:
     jail.die_first()
     listener, address = listen()  # outside, for the probe to look for from inside
     uid = namespaces.free_id()
-    reasons = namespaces.enter(uid)
+    reasons = namespaces.enter()
     if reasons["pid"]:
         jail.end_with(broker)  # again: a change of credentials takes it back
     else:

@@ -55,7 +55,7 @@ def deny_all(version: int) -> None:
         OSError: The kernel has no Landlock, or refused.
     """
     if version < 1:
-        raise OSError(errno.ENOSYS, "the kernel has no Landlock")
+        raise OSError(errno.ENOSYS, "there is no Landlock here")
     attributes = ruleset(version)
     fd = call("landlock_create_ruleset", attributes, len(attributes), 0)
     try:

@@ -48,7 +48,6 @@ COVERED = "/tmp"  # there everywhere, and empty below our mount; nobody outside 
 # systemd gives these to services for as long as they run, and keeps people and packages out of them
 # (systemd.io/UIDS-GIDS).
 UNUSED_IDS = range(61184, 65520)
-OVERFLOW_ID = 65534  # in the kernel's stead for ids without a name: never somebody of one's own
 
 Reasons = dict[str, str]
 
@@ -65,100 +64,109 @@ def free_id() -> int:
         try:
             pwd.getpwuid(found)
         except KeyError:
-            if found != OVERFLOW_ID:
-                return found
+            return found
     return UNUSED_IDS[start]
 
 
-def enter(uid: int) -> Reasons:
+def enter() -> Reasons:
     """
     Move this process into new namespaces, as many as can be had; return layer → "" or why it is not in force.
 
-    The namespace for processes holds for children only. *uid* is the one id that exists in the user namespace.
+    The namespace for processes holds for children only. Root enters the one for users at the very end, in
+    `give_up_rights`: it would lose the right to read other users' files, among which Python itself may be.
     """
-    helper = _Mapper(uid) if os.geteuid() == 0 else None
-    # Read before: in the new namespace they have no name until the maps are written.
-    uid, gid = (uid, uid) if helper else (os.geteuid(), os.getegid())
-    reasons = _unshare()
-    try:
-        if not reasons["user"]:
-            if helper:
-                helper.write_maps()
-            else:
-                _write_maps("self", uid, gid, denies_groups=True)
-    except OSError as error:
-        reasons["user"] = kernel.reason(error)
-    finally:
-        if helper:
-            helper.end()
+    if os.geteuid() == 0:
+        return _unshare([name for name in FLAGS if name != "user"]) | {"user": "not entered yet"}
+    uid, gid = os.geteuid(), os.getegid()  # inside they have no number until the maps are written
+    reasons = _unshare(list(FLAGS))
+    if not reasons["user"]:
+        reasons["user"] = _map(_own_directory(), uid, gid)
     return reasons
 
 
-def _unshare() -> Reasons:
+def _unshare(names: list[str]) -> Reasons:
     try:
-        kernel.unshare(sum(FLAGS.values()))
-        return dict.fromkeys(FLAGS, "")
+        kernel.unshare(sum(FLAGS[name] for name in names))
+        return dict.fromkeys(names, "")
     except OSError:
         pass  # something of it is refused: find out what
     reasons = {}
-    for name, flag in FLAGS.items():
+    for name in names:
         try:
-            kernel.unshare(flag)
+            kernel.unshare(FLAGS[name])
             reasons[name] = ""
         except OSError as error:
             reasons[name] = kernel.reason(error)
     return reasons
 
 
-def _write_maps(process: str, uid: int, gid: int, *, denies_groups: bool) -> None:
-    if denies_groups:  # or an ordinary user may not write the group map: user_namespaces(7)
-        _write(f"/proc/{process}/setgroups", "deny")
-    _write(f"/proc/{process}/uid_map", f"{uid} {uid} 1")
-    _write(f"/proc/{process}/gid_map", f"{gid} {gid} 1")
+def _own_directory() -> int:
+    """
+    Return a descriptor of this process's directory in /proc, -1 where there is none.
+    """
+    try:
+        return os.open("/proc/self", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return -1
 
 
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+def _map(process: int, uid: int, gid: int) -> str:
+    """
+    Give one user and one group of outside their numbers inside; *process* is from `_own_directory`, and closed.
+    """
+    if process < 0:
+        return "id maps: no /proc"
+    try:
+        _write(process, "setgroups", "deny")  # or an ordinary user may not write the group map: user_namespaces(7)
+        _write(process, "uid_map", f"{uid} {uid} 1")
+        _write(process, "gid_map", f"{gid} {gid} 1")
+        return ""
+    except OSError as error:
+        return f"id maps: {errno.errorcode.get(error.errno or 0, str(error.errno))}"
+    finally:
+        os.close(process)
+
+
+def _write(directory: int, name: str, text: str) -> None:
+    fd = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
     try:
         os.write(fd, text.encode())
     finally:
         os.close(fd)
 
 
-class _Mapper:
+def give_up_rights(uid: int, entered: Reasons) -> Reasons:
     """
-    A child that stays outside and writes the id maps: from inside one may map no id but one's own, which is root's.
+    Leave files, user id and capabilities behind, once nothing has to be read any more.
+
+    Args:
+        uid: From `free_id`.
+        entered: From `enter`.
+
+    Returns:
+        Each of LAYERS → "" or why it is not in force.
     """
+    was_root = os.geteuid() == 0
+    process = _own_directory() if was_root else -1  # there is no /proc in an empty root
+    reasons = entered | {"root": empty_root(entered["mount"])}
+    limit_capabilities()
+    refused = [take_id(uid)]
+    if was_root:
+        reasons["user"] = _enter_user(process)
+        limit_capabilities()  # once more: in a new namespace there are all of them again
+    reasons["uid"] = "; ".join(filter(None, [*refused, drop_capabilities()]))
+    return {name: reasons[name] for name in LAYERS}
 
-    def __init__(self, uid: int) -> None:
-        reading, self._writing = os.pipe()
-        parent = os.getpid()
-        self._pid = os.fork()
-        if self._pid == 0:
-            os.close(self._writing)
-            code = 0
-            try:
-                if os.read(reading, 1):
-                    _write_maps(str(parent), uid, uid, denies_groups=False)
-            except OSError as error:
-                code = error.errno or errno.EIO
-            finally:
-                os._exit(code)
-        os.close(reading)
 
-    def write_maps(self) -> None:
-        os.write(self._writing, b"1")
-        code = self.end()
-        if code:
-            raise OSError(code, f"id maps: {os.strerror(code)}")
-
-    def end(self) -> int:
-        if self._pid == 0:
-            return 0
-        os.close(self._writing)
-        status = os.waitpid(self._pid, 0)[1]
-        self._pid = 0
-        return os.waitstatus_to_exitcode(status)
+def _enter_user(process: int) -> str:
+    uid, gid = os.geteuid(), os.getegid()
+    try:
+        kernel.unshare(FLAGS["user"])
+    except OSError as error:
+        return kernel.reason(error)
+    # The change of user made the files of this process in /proc root's.
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+    return _map(process, uid, gid)
 
 
 def make_mounts_private() -> None:
@@ -171,18 +179,17 @@ def make_mounts_private() -> None:
     kernel.mount("", "/", "", MS_REC | MS_PRIVATE)
 
 
-def empty_root(uid: int, reasons: Reasons) -> str:
+def empty_root(mounts_reason: str) -> str:
     """
     Make an empty directory, which cannot be written, the root; return "" or why not.
 
     It is a file system of its own where there is a mount namespace, a deleted directory where there is only the right
     to chroot. Whatever a later step may want to read is open by now.
     """
-    if not reasons["mount"]:
+    if not mounts_reason:
         try:
             make_mounts_private()
-            owner = f",uid={uid},gid={uid}" if not reasons["user"] and os.geteuid() in (0, OVERFLOW_ID) else ""
-            kernel.mount("tmpfs", COVERED, "tmpfs", EMPTY, f"mode=0555,size=4k,nr_inodes=2{owner}")
+            kernel.mount("tmpfs", COVERED, "tmpfs", EMPTY, "mode=0555,size=4k,nr_inodes=2")
             os.chdir(COVERED)
             # Onto itself, so that the old root needs no directory in the new one: pivot_root(2), NOTES.
             call("pivot_root", b".", b".")
