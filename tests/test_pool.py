@@ -5,17 +5,14 @@ The broker's side of the sandbox: strict with frames, honest about ends, fair un
 import asyncio
 import contextlib
 import itertools
-import json
 import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from hookd.sandbox import wire
 from hookd.sandbox.pool import Busy, End, Pool, RunEnded, State, Worker
@@ -328,64 +325,3 @@ def test_two_answers_to_one_run_end_the_worker() -> None:
         pool._forget(taken.worker, 0)
 
     with_pool(work)
-
-
-@pytest.fixture(scope="module")
-def loop() -> Iterator[tuple[asyncio.AbstractEventLoop, Pool]]:
-    """A pool for thousands of examples."""
-    found = asyncio.new_event_loop()
-    pool = Pool(workers_max=4, spares=1)
-    found.run_until_complete(pool.start())
-    yield found, pool
-    found.run_until_complete(pool.close())
-    found.close()
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
-    max_leaves=8,
-)
-FRAMES = st.lists(
-    st.binary(max_size=40)
-    | st.binary(max_size=40).map(wire.frame)
-    | JSON.map(lambda value: wire.frame(json.dumps(value).encode()))
-    | st.fixed_dictionaries(
-        {"t": st.sampled_from(["done", "print", "ready", "checked", "x"])},
-        optional=dict.fromkeys(
-            ("ok", "error", "cancel", "text", "cpu_s", "rss_kb", "problems", "libs", "warnings"), JSON
-        ),
-    ).map(lambda value: wire.frame(json.dumps(value).encode())),
-    max_size=4,
-)
-
-
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(pieces=FRAMES)
-def test_any_bytes_have_one_end(loop: tuple[asyncio.AbstractEventLoop, Pool], pieces: list[bytes]) -> None:
-    """
-    Whatever comes out of a worker, the run has one end, and the broker goes on.
-    """
-    running, pool = loop
-
-    async def work() -> None:
-        taken = Taken(pool)
-        run = asyncio.create_task(pool.run(taken.worker, messages(GOOD, 1), time.monotonic() + 2))
-        await asyncio.sleep(0)
-        for piece in pieces:
-            await taken.send(piece)
-        taken.theirs.close()
-        await asyncio.sleep(0.002)
-        if taken.worker.number in pool._workers:
-            pool._forget(taken.worker, 0)
-        [end] = await asyncio.gather(run, return_exceptions=True)
-        if isinstance(end, RunEnded):
-            assert end.end in (End.VIOLATION, End.CRASH)
-        else:
-            assert isinstance(end, tuple)
-            wire.check_answer("run", end[0])
-
-    errors: list[Any] = []
-    running.set_exception_handler(lambda _, context: errors.append(context))
-    running.run_until_complete(work())
-    assert not errors

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -27,6 +27,7 @@ FORGIVEN_S = 60.0  # a zygote that lived this long starts with a clean slate
 PACKET_BYTES = 32_768  # the isolation report is one packet
 CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 ANCILLARY_BYTES = socket.CMSG_SPACE(CREDENTIALS.size)
+ZYGOTE = (sys.executable, "-I", "-B", "-m", "hookd.sandbox.zygote")
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "TZ": "UTC0"}  # nothing of ours: a worker may come to read it
 
 log = structlog.get_logger("hookd.sandbox")
@@ -41,6 +42,7 @@ class Launcher:
             killed for ("" where none was, or none is known).
         on_death: Called when the zygote has died, and with it every worker.
         on_up: Called when another one has taken its place.
+        zygote: The command that is its process; a descriptor and a process id follow as arguments.
     """
 
     def __init__(
@@ -49,10 +51,12 @@ class Launcher:
         on_exited: Callable[[int, int, str], None],
         on_death: Callable[[], None],
         on_up: Callable[[], None],
+        zygote: Sequence[str] = ZYGOTE,
     ) -> None:
         self._on_exited = on_exited
         self._on_death = on_death
         self._on_up = on_up
+        self._command = tuple(zygote)
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._up: asyncio.Future[None] | None = None
@@ -85,7 +89,7 @@ class Launcher:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-B", "-m", "hookd.sandbox.zygote", str(theirs.fileno()), str(os.getpid())],
+                [*self._command, str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 env=ENVIRONMENT,
                 cwd="/",

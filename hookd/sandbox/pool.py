@@ -20,19 +20,18 @@ import socket
 import struct
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import orjson
 import structlog
 
 from hookd import documents
 from hookd.errors import SandboxError
 from hookd.sandbox import wire
 from hookd.sandbox.isolation import Isolation
-from hookd.sandbox.launcher import ANCILLARY_BYTES, Launcher, sender
+from hookd.sandbox.launcher import ANCILLARY_BYTES, ZYGOTE, Launcher, sender
 
 Message = dict[str, Any]
 
@@ -178,6 +177,7 @@ class Pool:
         spares: Workers to keep ready that belong to no site.
         fresh_spares: Workers to keep prepared for each hook that runs in fresh ones.
         on_change: Called with the number of workers by state whenever it changed.
+        zygote: The command that is the zygote.
     """
 
     def __init__(
@@ -187,6 +187,7 @@ class Pool:
         spares: int,
         fresh_spares: int = 2,
         on_change: Callable[[Mapping[State, int]], None] = lambda _: None,
+        zygote: Sequence[str] = ZYGOTE,
     ) -> None:
         self._workers_max = workers_max
         self._spares_wanted = min(spares, workers_max)
@@ -202,7 +203,7 @@ class Pool:
         self._held: Counter[Hashable] = Counter()
         self._background = 0
         self._numbers = 0
-        self._launcher = Launcher(on_exited=self._on_exited, on_death=self._on_death, on_up=self._on_up)
+        self._launcher = Launcher(on_exited=self._on_exited, on_death=self._on_death, on_up=self._on_up, zygote=zygote)
         self._usual_s: dict[Hashable, float] = {}  # seconds that runs of a hook took lately
         self._failed_starts = 0
         self._forks_from = 0.0
@@ -669,7 +670,7 @@ class Pool:
             return
         try:
             for body in worker.reader.feed(self._received[:size]):
-                self._on_message(worker, orjson.loads(body))
+                self._on_message(worker, wire.parse(body))
         except (wire.FrameError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
             self._violate(worker, f"{type(error).__name__}: {error}"[:200])
 

@@ -18,13 +18,14 @@ Worker to broker:
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
 
 READ_BYTES = 65_536
 MAX_FRAME_BYTES = 4 * 1024 * 1024
+MAX_DEPTH = 65  # lists and objects in one another: the 64 that a hook's result may have, and the message around it
 TEXT_CHARACTERS = 4096  # of one message or remedy: far longer than any of ours
 PROBLEM_KEYS = frozenset({"file", "line", "message", "remedy"})
 ERROR_KEYS = PROBLEM_KEYS | {"code"}
@@ -35,6 +36,31 @@ HEADER = struct.Struct(">I")
 
 class FrameError(Exception):
     """The other side sent what is no frame."""
+
+
+def parse(body: bytes) -> Any:
+    """
+    Return the JSON in *body*, what a worker sent.
+
+    Raises:
+        FrameError: It is nested more deeply than an honest worker nests: what walks through it would run out of stack.
+        ValueError: It is no JSON.
+    """
+    message = orjson.loads(body)
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deep(message):
+        raise FrameError(f"a message nested more than {MAX_DEPTH} deep")
+    return message
+
+
+def _is_deep(message: Any) -> bool:
+    level = [message]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in _children(node) if type(child) is dict or type(child) is list]
+    return bool(level)
+
+
+def _children(node: Any) -> Iterable[Any]:
+    return node.values() if type(node) is dict else node
 
 
 def check_answer(asked: str, message: dict[str, Any]) -> None:

@@ -1,0 +1,8 @@
+# expect: crash
+"""abort(3)."""
+
+import os
+
+
+def hook(request):
+    os.abort()

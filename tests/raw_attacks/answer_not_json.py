@@ -1,0 +1,6 @@
+# expect: crash
+"""An answer that is no JSON."""
+
+
+def hook(request):
+    return {1, 2}

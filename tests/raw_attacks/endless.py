@@ -1,0 +1,11 @@
+# expect: timeout
+"""A loop that swallows every exception."""
+
+
+def hook(request):
+    while True:
+        try:
+            while True:
+                pass
+        except BaseException:
+            pass

@@ -1,0 +1,6 @@
+# expect: error
+"""A set of descriptors."""
+
+
+def hook(request):
+    return attempt("epoll_create1", 0)

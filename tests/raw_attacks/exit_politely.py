@@ -1,0 +1,6 @@
+# expect: error
+"""SystemExit."""
+
+
+def hook(request):
+    raise SystemExit(0)

@@ -1,0 +1,14 @@
+# expect: violation
+"""A kind that is no text."""
+
+import os
+import struct
+
+
+def frame(body):
+    return struct.pack(">I", len(body)) + body
+
+
+def hook(request):
+    os.write(3, frame(b'{"t":[]}'))
+    return "honest"

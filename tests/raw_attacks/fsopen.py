@@ -1,0 +1,6 @@
+# expect: violation
+"""A file system made."""
+
+
+def hook(request):
+    return attempt("fsopen", b"nowhere", 0)

@@ -1,0 +1,6 @@
+# expect: error
+"""The session of the broker."""
+
+
+def hook(request):
+    return attempt("getsid", request["broker"])

@@ -1,0 +1,6 @@
+# expect: memory
+"""A gigabyte."""
+
+
+def hook(request):
+    return len(bytearray(1 << 30))

@@ -1,0 +1,10 @@
+# expect: violation
+"""The filter's signal ignored and blocked."""
+
+import signal
+
+
+def hook(request):
+    signal.signal(signal.SIGSYS, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGSYS])
+    return attempt("fork")

@@ -1,0 +1,6 @@
+# expect: violation
+"""A kernel module."""
+
+
+def hook(request):
+    return attempt("init_module", 0, 0, 0)

@@ -1,0 +1,6 @@
+# expect: error
+"""KeyboardInterrupt."""
+
+
+def hook(request):
+    raise KeyboardInterrupt

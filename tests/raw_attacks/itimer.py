@@ -1,0 +1,11 @@
+# expect: error
+"""A timer that interrupts a thousand times a second."""
+
+import signal
+
+
+def hook(request):
+    signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    while True:
+        pass

@@ -1,0 +1,6 @@
+# expect: error
+"""All memory kept from being swapped."""
+
+
+def hook(request):
+    return attempt("mlockall", 7)

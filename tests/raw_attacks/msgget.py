@@ -1,0 +1,6 @@
+# expect: violation
+"""A message queue."""
+
+
+def hook(request):
+    return attempt("msgget", 0x686b, 0)

@@ -1,0 +1,9 @@
+# expect: ok|crash|violation|timeout
+"""Every module gone."""
+
+import sys
+
+
+def hook(request):
+    sys.modules.clear()
+    return "cleared"

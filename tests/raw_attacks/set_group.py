@@ -1,0 +1,6 @@
+# expect: error
+"""A process group of its own."""
+
+
+def hook(request):
+    return attempt("setpgid", 0, 0)

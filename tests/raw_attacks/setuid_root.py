@@ -1,0 +1,6 @@
+# expect: violation
+"""The superuser."""
+
+
+def hook(request):
+    return attempt("setuid", 0)

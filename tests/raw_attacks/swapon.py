@@ -1,0 +1,6 @@
+# expect: violation
+"""Swap space."""
+
+
+def hook(request):
+    return attempt("swapon", b"/nowhere", 0)

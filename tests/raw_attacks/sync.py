@@ -1,0 +1,6 @@
+# expect: error
+"""Every disk of the machine made to work."""
+
+
+def hook(request):
+    return attempt("sync")

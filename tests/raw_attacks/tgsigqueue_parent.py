@@ -1,0 +1,9 @@
+# expect: violation
+"""rt_tgsigqueueinfo(2) at the parent."""
+
+import os
+
+
+def hook(request):
+    news = ctypes.create_string_buffer(128)
+    return attempt("rt_tgsigqueueinfo", os.getppid(), os.getppid(), 0, news)

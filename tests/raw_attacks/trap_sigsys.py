@@ -1,0 +1,9 @@
+# expect: violation
+"""A handler for the filter's signal, to go on after a forbidden call."""
+
+import signal
+
+
+def hook(request):
+    signal.signal(signal.SIGSYS, lambda *_: None)
+    return attempt("socket", 2, 1, 0)
