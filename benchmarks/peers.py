@@ -67,15 +67,23 @@ def find(program: str) -> str | None:
 
 
 def _hookd(place: Place) -> tuple[Command, ...]:
+    return _serve(place, (_path("hookd"),), {})
+
+
+def _unjailed(place: Place) -> tuple[Command, ...]:
+    return _serve(place, (sys.executable, str(HERE / "unjailed.py")), {"allow_weak_isolation": True})
+
+
+def _serve(place: Place, program: tuple[str, ...], more: Mapping[str, bool]) -> tuple[Command, ...]:
     hooks = place.folder / "hooks"
     hooks.mkdir()
     shutil.copy(HERE / "hook.py", hooks / f"{POINT}.py")
     config = place.folder / "hookd.toml"
     settings = {"bind": f"127.0.0.1:{place.port}", "state": str(place.folder / "var"), "hooks": str(hooks)}
-    # A JSON string is a TOML string too. Nothing else is set: what ships is what is measured.
-    config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()), "utf-8")
+    # JSON's strings and booleans are TOML's too. Nothing else is set: what ships is what is measured.
+    config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in {**settings, **more}.items()), "utf-8")
 
-    argv = (_path("hookd"), "serve", "--config", str(config))
+    argv = (*program, "serve", "--config", str(config))
     return (Command(argv, partial(answers, place.port, "/readyz")),)
 
 
@@ -200,6 +208,13 @@ _TABLE = (
         {"hookd": "pip install -e ."},
         _hookd,
         lambda: f"hookd {hookd.__version__}, {_packages('gunicorn', 'uvicorn', 'RestrictedPython')}",
+    ),
+    Peer(
+        "unjailed",
+        "hookd without the jail: workers are plain processes with the language layer",
+        {"hookd": "pip install -e ."},
+        _unjailed,
+        lambda: f"hookd {hookd.__version__}",
     ),
     Peer(
         "flask",

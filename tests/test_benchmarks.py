@@ -151,6 +151,7 @@ def test_says_how_to_get_what_a_peer_needs(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert {name: peer.missing() for name, peer in PEERS.items()} == {
         "hookd": ["hookd is missing: pip install -e ."],
+        "unjailed": ["hookd is missing: pip install -e ."],
         "flask": ["gunicorn is missing: pip install gunicorn flask"],
         "functions-framework": ["functions-framework is missing: pip install functions-framework"],
         "nginx-php": [
@@ -175,7 +176,7 @@ def test_finds_the_newest_of_versioned_programs(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--only", "flask,nodejs"], "nodejs: no such peer; there are hookd, flask, functions-framework, nginx-php"),
+        (["--only", "flask,nodejs"], f"nodejs: no such peer; there are {', '.join(PEERS)}"),
         (["--connections", "1,0"], "0: a whole number from 1 is wanted"),
         (["--rounds", "x"], "x: a whole number from 1 is wanted"),
     ],

@@ -237,7 +237,7 @@ def test_a_lock_says_what_it_could_not_do() -> None:
     """
     found = script(
         """
-prepared = jail.Lock(b"", 0)
+prepared = jail.prepare()._replace(code=b"", landlock_abi=0)
 print(json.dumps([jail.lock(prepared, ("no_new_privs", "landlock", "seccomp")), "ctypes" in sys.modules]))
 """
     )
@@ -264,7 +264,7 @@ parent = os.getpid()
 pid = os.fork()
 if pid == 0:
     try:
-        worker.main(theirs.fileno(), nothing, parent, jail.Lock(b"", 0), ("no_new_privs", "seccomp"))
+        worker.main(theirs.fileno(), nothing, parent, jail.Lock(b"", 0, ()), ("no_new_privs", "seccomp"))
     except SandboxError as error:
         os._exit(7 if "no filter for" in str(error) else 8)
     os._exit(0)

@@ -215,7 +215,9 @@ def test_a_layer_that_is_left_out_shows() -> None:
     """
     Without the filter the attempts that it alone denies are seen to succeed, and the level says so.
     """
-    report = bare(SURROUNDINGS + 'report = probe.probe(surroundings, jail.Lock(b"", landlock.abi()), reasons, results)')
+    report = bare(
+        SURROUNDINGS + 'report = probe.probe(surroundings, jail.Lock(b"", landlock.abi(), ()), reasons, results)'
+    )
 
     found = read_report({**report, "times_ms": {}})
     assert found.layers["seccomp"].endswith("ENOSYS")
@@ -234,7 +236,9 @@ def test_the_filter_alone_is_the_second_level() -> None:
     """
     Without Landlock and namespaces the filter denies everything, but nothing stands behind it.
     """
-    report = bare(SURROUNDINGS + "report = probe.probe(surroundings, jail.Lock(prepared.code, 0), reasons, results)")
+    report = bare(
+        SURROUNDINGS + "report = probe.probe(surroundings, jail.Lock(prepared.code, 0, ()), reasons, results)"
+    )
 
     found = read_report({**report, "times_ms": {}})
     assert found.landlock_abi == 0

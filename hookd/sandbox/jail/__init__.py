@@ -46,10 +46,12 @@ class Lock(NamedTuple):  # no dataclass: they load 2 MB that the process which w
     Attributes:
         code: The filter for system calls; b"" where there is none for this machine.
         landlock_abi: The version of Landlock; 0 where there is none.
+        doors: Modules that a worker forgets. Looking for them there would write to 400 shared pages (reference counts).
     """
 
     code: bytes
     landlock_abi: int
+    doors: tuple[str, ...]
 
 
 def prepare() -> Lock:
@@ -60,7 +62,8 @@ def prepare() -> Lock:
         code = seccomp.program(kernel.machine())
     except OSError:
         code = b""
-    return Lock(code, landlock.abi())
+    doors = [name for name in sys.modules if name.partition(".")[0] in ("ctypes", "_ctypes")]
+    return Lock(code, landlock.abi(), tuple(doors))
 
 
 def not_dumpable() -> None:
@@ -173,8 +176,8 @@ def lock(prepared: Lock, layers: Collection[str] = LAYERS) -> dict[str, str]:
         if name in layers:
             reasons[name] = _attempt(_STEPS[name], prepared)
     # Cosmetic: code that has broken out of the language finds no door that stands open.
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("ctypes", "_ctypes")]:
-        del sys.modules[name]
+    for name in prepared.doors:
+        sys.modules.pop(name, None)
     return reasons
 
 
