@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -171,31 +172,42 @@ class Bench:
     loop: asyncio.AbstractEventLoop
     pool: Pool
 
-    def run(self, site: str, *bodies: tuple[str, str]) -> list[tuple[dict[str, Any], str, int]]:
-        """Run hooks of (top, body) one after another as *site*; each gives its answer, what it printed, its worker."""
-        return self.loop.run_until_complete(self._run(site, bodies))
+    def run(self, site: str, pair: Pair, *turns: str) -> list[tuple[dict[str, Any], str, int]]:
+        """
+        Run a hook of *pair* as *site*, "leave" or "find" in turn; each gives its answer, what it printed, its worker.
 
-    async def _run(self, site: str, bodies: tuple[tuple[str, str], ...]) -> list[tuple[dict[str, Any], str, int]]:
-        found = []
-        for key, (top, body) in enumerate(bodies):
+        As in a real site the file is loaded once, so that both are the same compiled program.
+        """
+        return self.loop.run_until_complete(self._run(site, pair, turns))
+
+    async def _run(self, site: str, pair: Pair, turns: tuple[str, ...]) -> list[tuple[dict[str, Any], str, int]]:
+        found: list[tuple[dict[str, Any], str, int]] = []
+        load = {"kind": "point", "name": "hook", "file": "hook.py", "source": _source(pair), "libs": LIBS}
+        first = [SITE, {"t": "load", "key": "k", **load}]
+        for turn in turns:
+            document = {"turn": turn, "inner": {"y": 1}}
+            run = {"t": "run", "key": "k", "document": document, "settings": {"rates": {"a": 1}}, "now": None}
             deadline = time.monotonic() + RUN_S
             worker = await self.pool.acquire(site, site, deadline)
             try:
-                answer, printed = await self.pool.run(worker, _messages(str(key), top, body), deadline)
+                answer, printed = await self.pool.run(worker, [*first, run], deadline)
             finally:
                 self.pool.release(worker, site)
             found.append((answer, printed, worker.number))
+            first = []
         return found
 
 
-def _messages(key: str, top: str, body: str) -> list[dict[str, Any]]:
-    indented = "".join(f"    {line}\n" for line in body.split("\n"))
-    parameters = ["request", *(tool for tool in ("settings", "clock", "phones") if f"{tool}." in body)]
-    source = f"{top}\n\n\ndef hook({', '.join(parameters)}):\n{indented}"
-    load = {"kind": "point", "name": "hook", "file": "hook.py", "source": source, "libs": LIBS}
-    document = {"phone": "1", "inner": {"y": 1}}
-    run = {"t": "run", "key": key, "document": document, "settings": {"rates": {"a": 1}}, "now": None}
-    return [SITE, {"t": "load", "key": key, **load}, run]
+def _source(pair: Pair) -> str:
+    parameters = "request, settings, clock, phones"
+    return (
+        f"{pair.top}\n\n\n"
+        f"def leave({parameters}):\n{indent(pair.leaver, '    ')}\n\n\n"
+        f"def find({parameters}):\n{indent(pair.finder, '    ')}\n\n\n"
+        f"def hook({parameters}):\n"
+        f"    turns = {{'leave': leave, 'find': find}}\n"
+        f"    return turns[request['turn']]({parameters})\n"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -212,14 +224,12 @@ def bench() -> Iterator[Bench]:
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_second_run_finds_nothing_of_the_first(bench: Bench, name: str) -> None:
     """
-    After the leaver, the same file's finder returns and prints what it does in a worker that has run nothing.
+    After the leaver, the finder returns and prints what it does in a worker that has run nothing.
     """
     pair = PAIRS[name]
-    [(alone, alone_printed, fresh)] = bench.run(f"{name}, fresh", (pair.top, pair.finder))
+    [(alone, alone_printed, fresh)] = bench.run(f"{name}, fresh", pair, "find")
 
-    (left, _, first), (found, printed, second) = bench.run(
-        f"{name}, warm", (pair.top, pair.leaver), (pair.top, pair.finder)
-    )
+    (left, _, first), (found, printed, second) = bench.run(f"{name}, warm", pair, "leave", "find")
 
     assert first == second != fresh
     assert left.get("error", {}).get("code", "ok") == pair.ends, left
@@ -231,28 +241,32 @@ def test_random_numbers_are_nobody_elses(bench: Bench) -> None:
     """
     Neither a seed nor a fork makes two runs draw the same: in one worker, and in workers of one zygote.
     """
-    seeds = ("import random", "random.seed(5)\nreturn random.random()")
-    draws = ("import random\nimport uuid", "return [random.random(), str(uuid.uuid4())]")
+    pair = Pair(
+        "random.seed(5)\nreturn random.random()",
+        "return [random.random(), str(uuid.uuid4())]",
+        "import random\nimport uuid",
+    )
 
-    found = [
-        tuple(answer["ok"])
+    draws = [
+        answer["ok"]
         for site in ("random a", "random b", "random c")
-        for answer, _, _ in bench.run(site, seeds, draws, seeds, draws, draws)
-        if isinstance(answer.get("ok"), list)
+        for answer, _, _ in bench.run(site, pair, "leave", "find", "leave", "find", "find")
+        if isinstance(answer["ok"], list)
     ]
 
-    assert len(found) == 9
-    assert len({draw for draw, _ in found}) == 9
-    assert len({token for _, token in found}) == 9
+    assert len(draws) == 9
+    assert len({number for number, _ in draws}) == 9
+    assert len({token for _, token in draws}) == 9
 
 
-def test_many_runs_leave_no_more_than_one(bench: Bench) -> None:
+@pytest.mark.parametrize("name", ["module list", "lib dict", "abandoned cycle", "decimal precision of a generator"])
+def test_what_runs_leave_does_not_add_up(bench: Bench, name: str) -> None:
     """
-    What runs leave behind does not add up: after hundreds of them a finder still finds nothing.
+    After hundreds of runs that left something the finder still finds nothing.
     """
-    pair = PAIRS["abandoned cycle"]
-    leavers = [(pair.top, pair.leaver)] * 300
+    pair = PAIRS[name]
+    [(alone, alone_printed, _)] = bench.run(f"{name}, alone", pair, "find")
 
-    *_, (found, printed, _) = bench.run("many", *leavers, ("", "return len(request)"))
+    *_, (found, printed, _) = bench.run(f"{name}, many", pair, *["leave"] * 300, "find")
 
-    assert (found.get("ok"), printed) == (2, "")
+    assert (found.get("ok", found), printed) == (alone["ok"], alone_printed)

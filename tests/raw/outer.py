@@ -52,12 +52,15 @@ def load(name: str) -> None:
     Put the filter *name* on this process for good, and take the capabilities that come with it, if it names any.
     """
     profile = json.loads((HERE / f"{name}.json").read_text("utf-8"))
-    if os.geteuid() != 0:
-        _prctl(PR_SET_NO_NEW_PRIVS, 1)
     code = b"".join(struct.pack("HBBI", *instruction) for instruction in program(profile))
     buffer = ctypes.create_string_buffer(code, len(code))
     header = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
-    _prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.create_string_buffer(header, len(header)))
+    pointer = ctypes.create_string_buffer(header, len(header))
+    try:
+        _prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, pointer)
+    except PermissionError:  # an ordinary user, or root in a container: then only without new privileges
+        _prctl(PR_SET_NO_NEW_PRIVS, 1)
+        _prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, pointer)
     if profile["capabilities"] is not None and os.geteuid() == 0:
         keep_capabilities(set(profile["capabilities"]))
 
