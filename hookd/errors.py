@@ -156,6 +156,23 @@ class ReplyError(IntegratorError):
         self.violations = tuple(violations)
 
 
+class ToolFailedError(IntegratorError):
+    """
+    A tool could not do what a hook asked of it; the hook is told, and may go on.
+
+    Attributes:
+        message: What went wrong, and what is allowed; free of secrets.
+        remedy: What to do.
+    """
+
+    code = "tool"
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message} {remedy}")
+        self.message = message
+        self.remedy = remedy
+
+
 class SampleError(IntegratorError):
     """A sample, a change to one, or a test case is not what it should be."""
 

@@ -33,11 +33,14 @@ from hookd.errors import LoadError, Problem
 from hookd.metrics import BROKEN, RELOADS
 from hookd.names import meant
 from hookd.points import ALIASES, POINTS
+from hookd.tools.lists import FOLDER as LISTS
+from hookd.tools.lists import names as list_names
 
 MAX_SOURCE_BYTES = 65_536  # longer sources take the compiler seconds; real hooks have 1 to 5 KB
 SETTLE_S = 0.05  # a file that changes between two looks is still being written
 SETTLE_LOOKS = 6  # then it is read as it is; the next look finds the rest
 SETTINGS_FILE = "settings.toml"
+LISTS_SHOWN_MAX = 20
 ALL_HOOKS = "all"  # the table of settings.toml that every hook gets
 LIB = "lib"
 ACCEPTED_BY = f"hookd {__version__}, Python {sys.version_info.major}.{sys.version_info.minor}"
@@ -63,6 +66,8 @@ class Hook:
         libs: The lib files that it uses, name → source.
         digest: SHA-256 over the name, the source and the libs, hex.
         settings_keys: The settings that it reads by a literal key, with the line.
+        tools: Those of the tools that act outside of the sandbox which its function names.
+        lists: The lists that it names literally, with the line.
         warnings: What is legal in it but probably wrong.
     """
 
@@ -73,6 +78,8 @@ class Hook:
     libs: Mapping[str, str]
     digest: str
     settings_keys: tuple[tuple[str, int], ...] = ()
+    tools: tuple[str, ...] = ()
+    lists: tuple[tuple[str, int], ...] = ()
     warnings: tuple[Problem, ...] = ()
 
 
@@ -164,6 +171,7 @@ class HookFiles:
         """
         old = self.snapshot
         libs = {Path(file).stem: source for file, source in files.items() if file.startswith(f"{LIB}/")}
+        lists = await asyncio.to_thread(list_names, self.directory)
         present = [name for name in POINTS if f"{name}.py" in files or f"{name}.py" in unreadable]
         hooks = {name: good_before[name] for name in present if name in good_before}
         broken = {name: old.broken.get(name, (_pending(name),)) for name in present if name not in hooks}
@@ -175,10 +183,13 @@ class HookFiles:
             self._note_removed(name)
         for name in present:
             file, before = f"{name}.py", hooks.get(name)
-            if file in files and before and is_current and _is_same(before, files[file], libs):
+            is_known = file in files and before and is_current and _is_same(before, files[file], libs)
+            if is_known and before and not _missing_lists(before, lists):
                 broken.pop(name, None)
             else:
                 found, faults = await self._judge(name, files, unreadable, libs)
+                if found and (missing := _missing_lists(found, lists)):
+                    found, faults = None, missing
                 if found is None and before and not is_current:
                     before, _ = await self._examine(name, file, before.source, before.libs)
                 self._note(name, found, before, faults, old)
@@ -224,7 +235,9 @@ class HookFiles:
         used = {lib: libs[lib] for lib in answer["libs"]}
         warnings = tuple(Problem(**warning) for warning in answer["warnings"])
         keys = tuple((str(key), int(line)) for key, line in answer["settings_keys"])
-        return Hook("point", name, file, source, used, _digest(name, source, used), keys, warnings), ()
+        lists = tuple((str(key), int(line)) for key, line in answer["lists"])
+        digest = _digest(name, source, used)
+        return Hook("point", name, file, source, used, digest, keys, tuple(answer["tools"]), lists, warnings), ()
 
     def _note(
         self, name: str, found: Hook | None, before: Hook | None, problems: tuple[Problem, ...], old: Snapshot
@@ -321,7 +334,8 @@ def look(directory: Path) -> Stamps:
                 stamps[name] = (-(error.errno or 0),)
             else:
                 stamps[name] = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino, facts.st_mode)
-    return stamps
+    # Of lists only whether they are there: they are read when they are asked for.
+    return stamps | {f"{LISTS}/{file}": () for files in list_names(directory).values() for file in files}
 
 
 def read_source(directory: Path, file: str) -> str:
@@ -420,8 +434,26 @@ def unread_settings(hook: Hook, snapshot: Snapshot) -> list[Problem]:
 
 def _revive(name: str, kept: dict[str, Any]) -> Hook:
     kept["settings_keys"] = tuple((key, line) for key, line in kept["settings_keys"])
+    kept["tools"] = tuple(kept.get("tools", ()))
+    kept["lists"] = tuple((key, line) for key, line in kept.get("lists", ()))
     kept["warnings"] = tuple(Problem(**warning) for warning in kept["warnings"])
     return Hook(**{**kept, "kind": "point", "name": name})
+
+
+def _missing_lists(hook: Hook, there: Iterable[str]) -> tuple[Problem, ...]:
+    """What is wrong with the lists that *hook* names where those *there* are all there are."""
+    known = sorted(there)
+    shown = ", ".join(known[:LISTS_SHOWN_MAX]) or "none"
+    return tuple(
+        Problem(
+            hook.file,
+            line,
+            f"there is no list {name!r}{meant(name, known)}",
+            f"It is a file hooks/{LISTS}/NAME.txt or NAME.csv. Lists: {shown}.",
+        )
+        for name, line in hook.lists
+        if name not in known
+    )
 
 
 def _pending(name: str) -> Problem:
@@ -449,6 +481,8 @@ def _read_all(directory: Path, stamps: Iterable[str]) -> tuple[dict[str, str], d
     files: dict[str, str] = {}
     unreadable: dict[str, Problem] = {}
     for file in sorted(stamps):
+        if file.startswith(f"{LISTS}/"):
+            continue
         try:
             files[file] = read_source(directory, file)
         except LoadError as error:

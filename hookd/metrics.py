@@ -23,6 +23,12 @@ RUN_SECONDS = Histogram(
 )
 WARNINGS = Counter("hookd_warnings", "Oddities in requests and replies that cost no call.", ("site", "point"))
 REFUSED = Counter("hookd_refused", "Requests that are the sender's mistake, by error code.", ("code",))
+TOOL_SECONDS = Histogram(
+    "hookd_tool_seconds",
+    "Seconds of calls to tools, by tool and outcome: ok, error, abandoned.",
+    ("tool", "outcome"),
+    buckets=SECONDS,
+)
 RELOADS = Counter("hookd_reloads", "Hook files read after a change, by what came of it.", ("site", "result"))
 LOST_LINES = Counter("hookd_lost_log_lines", "Lines of the log that could not be written.")
 WORKERS = Gauge("hookd_workers", "Sandbox workers by state.", ("state",), multiprocess_mode="livesum")

@@ -10,6 +10,7 @@ reply; the only thing it raises is what the sender has to mend, before any hook 
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,9 +25,11 @@ from hookd.logs import mask
 from hookd.points import RECORD_POINT, Point
 from hookd.sandbox.pool import Busy, End, Pool, RunEnded, Worker
 from hookd.sites import Site
+from hookd.tools import Broker, RunCalls, StandIn, ToolCall
 
 ACCOUNT_S = 0.005  # from the end of a run until its log line: a batch under load, which holds up nobody for long
 RECORD_KILL_S = 9.8  # the reply of the record point is out within the connector's 10 s
+SLOW_SHARE = 0.3  # of its limit that a run has to wait for a tool until this is what is told of it
 BUSY_REMEDY = "Make the hooks that wait faster, or raise workers_max."
 
 log = structlog.get_logger("hookd.run")
@@ -72,6 +75,7 @@ class Run:
         printed: What the hook printed.
         times_ms: validate, wait, hook and total.
         digest: Of the hook's version, hex; "" where there is none.
+        calls: What it asked of tools that act outside of the sandbox.
     """
 
     run_id: str
@@ -86,15 +90,17 @@ class Run:
     times_ms: dict[str, float] = field(default_factory=dict)
     digest: str = ""
     linkedid: str = ""
+    calls: list[ToolCall] = field(default_factory=list)
 
 
 class Runner:
     """
-    Runs hooks in the workers of *pool*.
+    Runs hooks in the workers of *pool*, with the tools of *broker*.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, broker: Broker) -> None:
         self._pool = pool
+        self._broker = broker
         self._ids = _run_ids()
         self._ended: list[Run] = []
         self.is_stopping = False
@@ -110,6 +116,7 @@ class Runner:
         odd: tuple[Violation, ...] = (),
         settings: Mapping[str, Json] | None = None,
         now: str | None = None,
+        stand_in: StandIn | None = None,
     ) -> Run:
         """
         Return the run of *site*'s hook for *point* on the request *document*.
@@ -120,6 +127,7 @@ class Runner:
             odd: What was odd about the request before it came here; becomes warnings of the run.
             settings: Used instead of the site's settings.toml (tests of hooks).
             now: ISO time at which the hook's clock stands still (tests of hooks).
+            stand_in: Answers calls of tools in their place (commands, tests of hooks).
 
         Raises:
             ContractError: No valid reply can be built from the request.
@@ -135,7 +143,7 @@ class Runner:
             self._without_hook(run, site, request)
         else:
             chosen = settings if settings is not None else settings_of(snapshot, point.name)
-            order = _Order(site, point, hook, chosen, now)
+            order = _Order(site, point, hook, chosen, now, stand_in)
             timeout_s = limit(site, point, limit_s)
             await self._with_hook(run, order, request, started=started, timeout_s=timeout_s, validated=validated)
         run.times_ms["total"] = (time.monotonic() - started) * 1000
@@ -195,7 +203,7 @@ class Runner:
             _fall_back(run, order.site, request, failure)
         except RunEnded as ended:
             run.printed = ended.printed
-            _fall_back(run, order.site, request, _ended_failure(order, ended, timeout_s))
+            _fall_back(run, order.site, request, _ended_failure(order, ended, timeout_s, run.calls))
         except Exception:
             # Our own mistake must not cost a call either.
             log.exception("run_internal_error", run=run.run_id, site=run.site, point=run.point)
@@ -212,16 +220,26 @@ class Runner:
         worker = await self._pool.acquire(order.site.name, key, deadline, is_background=is_background)
         acquired = time.monotonic()
         run.times_ms["wait"] = (acquired - validated) * 1000
+        calls = self._calls(order, deadline)
+        messages, on_call = order.messages(worker, request.document), calls.begin if calls else None
         try:
-            answer, run.printed = await self._pool.run(worker, order.messages(worker, request.document), deadline)
+            answer, run.printed = await self._pool.run(worker, messages, deadline, on_call)
             worker.site_message = order.site.message
             worker.loaded.add(order.hook.digest)
             if answer.get("error", {}).get("code") == "memory":
                 self._pool.discard(worker)
         finally:
             self._pool.release(worker, key, is_background=is_background)
+            if calls:
+                calls.close()
+                run.calls = calls.made
             run.times_ms["hook"] = (time.monotonic() - acquired) * 1000
         return answer
+
+    def _calls(self, order: "_Order", deadline: float) -> RunCalls | None:
+        if not order.hook.tools:
+            return None
+        return self._broker.begin(order.site.ground, order.hook.tools, deadline, order.stand_in)
 
     def _read_answer(self, run: Run, order: "_Order", request: contract.Request, answer: dict[str, Any]) -> None:
         if "error" in answer:
@@ -247,6 +265,7 @@ class _Order:
     hook: Hook
     settings: Mapping[str, Json]
     now: str | None
+    stand_in: StandIn | None
 
     def messages(self, worker: Worker, document: Json) -> list[dict[str, Any]]:
         """The messages that *worker* has not had yet, and the run."""
@@ -257,6 +276,20 @@ class _Order:
             messages.append(load_message(self.hook))
         run = {"t": "run", "key": self.hook.digest, "document": document, "settings": self.settings, "now": self.now}
         return [*messages, run]
+
+
+def call_document(call: ToolCall) -> dict[str, Json]:
+    """
+    Return *call* as a document: what `?explain=1` and `--format json` show of a tool call.
+    """
+    return {
+        "tool": call.tool,
+        "method": call.method,
+        "summary": call.summary,
+        "ms": round(call.ms, 3),
+        "error": call.error or None,
+        "would_call": call.pretended,
+    }
 
 
 def load_message(hook: Hook) -> dict[str, Any]:
@@ -325,17 +358,35 @@ def _busy_message(pool: Pool, timeout_s: float) -> str:
     return f"no worker became free within {timeout_s:g} s; {pool.waiting} runs wait."
 
 
-def _ended_failure(order: _Order, ended: RunEnded, timeout_s: float) -> Failure:
+def _ended_failure(order: _Order, ended: RunEnded, timeout_s: float, calls: list[ToolCall]) -> Failure:
     name, kept, file = order.point.name, order.point.kept, order.hook.file
     if ended.end is End.TIMEOUT:
         where = "fixed by the connector" if order.point.is_fixed else f"[points.{name}] timeout_s"
-        message = f"stopped at its limit of {timeout_s:g} s ({where})."
-        return Failure("timeout", message, "Look for a loop that never ends.", kept, file)
+        message = f"stopped at its limit of {timeout_s:g} s ({where})"
+        slowest, seconds = _slowest(calls)
+        if seconds >= timeout_s * SLOW_SHARE:
+            message += f"; {seconds:.2f} s went into {slowest}."
+            return Failure("timeout", message, _slow_remedy(calls, slowest), kept, file)
+        return Failure("timeout", f"{message}.", "Look for a loop that never ends.", kept, file)
     if ended.end is End.VIOLATION:
         message = f"its worker did what no hook may do ({ended.detail})."
         return Failure("violation", message, "Read the hook with suspicion.", kept, file)
     message = f"its worker died ({ended.detail})."
     return Failure("crash", message, "Very deep nesting or a huge regular expression can do that.", kept, file)
+
+
+def _slowest(calls: list[ToolCall]) -> tuple[str, float]:
+    """The name of the calls that took longest together, and their seconds."""
+    seconds: Counter[str] = Counter()
+    for call in calls:
+        seconds[call.name] += call.ms / 1000  # type: ignore[assignment]
+    return seconds.most_common(1)[0] if seconds else ("", 0.0)
+
+
+def _slow_remedy(calls: list[ToolCall], slowest: str) -> str:
+    if slowest.startswith("http."):
+        return "Give http a timeout_s, and go on without the answer: try: … except Exception: …"
+    return "Call it less often." if len(calls) > 1 else "Give the point a longer timeout_s."
 
 
 def _answer_failure(order: _Order, error: Mapping[str, Any]) -> Failure:
@@ -366,6 +417,8 @@ def _account(run: Run) -> None:
         facts["error"] = mask(str(run.error))
     if run.warnings:
         facts["warnings"] = [mask(str(warning)) for warning in run.warnings]
+    if run.calls:
+        facts["calls"] = [mask(f"{call.name} {call.ms:.0f} ms {call.error}".rstrip()) for call in run.calls]
     if run.printed:
         facts["print"] = mask(run.printed)
     (log.warning if run.outcome == "fallback" else log.info)("run", **facts)

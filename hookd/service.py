@@ -17,6 +17,7 @@ from hookd.sandbox import wire
 from hookd.sandbox.pool import Pool, RunEnded, State
 from hookd.settings import Settings
 from hookd.sites import Sites
+from hookd.tools import Broker, make_tools
 
 START_S = 10.0  # hooks that are still being checked then have no more right to keep the others waiting
 CHECK_S = 5.0  # to compile a hook and execute its module body; 2 MB of source take 2 s
@@ -46,7 +47,8 @@ class Service:
         self.settings = settings
         self.pool = Pool(workers_max=settings.workers_max, spares=settings.spares, on_change=_count_workers)
         self.sites = Sites(settings, self.check, on_removed=self.pool.forget_site, only=only, keeps=keeps)
-        self.runner = Runner(self.pool)
+        self.broker = Broker(make_tools())
+        self.runner = Runner(self.pool, self.broker)
         self.is_ready = False
         self._on_ready = on_ready
         self._follow: asyncio.Task[None] | None = None
@@ -81,6 +83,7 @@ class Service:
             with contextlib.suppress(asyncio.CancelledError, Exception):  # whatever ended it was logged there
                 await self._follow
         await self.pool.close()
+        await asyncio.to_thread(self.broker.close)
         self.runner.account()
 
     async def check(self, site: str, message: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +114,7 @@ class Service:
 
 def _refusal(message: dict[str, Any], what: str, remedy: str) -> dict[str, Any]:
     problem = {"file": message["file"], "line": 0, "message": what, "remedy": remedy}
-    return {"problems": [problem], "warnings": [], "libs": [], "settings_keys": []}
+    return {"problems": [problem], "warnings": [], "libs": [], "settings_keys": [], "tools": [], "lists": []}
 
 
 def _count_workers(states: Mapping[State, int]) -> None:

@@ -34,6 +34,7 @@ from hookd.settings import (
     load_site,
     site_directories,
 )
+from hookd.tools import Ground
 
 POLL_S = 0.5
 
@@ -64,6 +65,11 @@ class Site:
 
     def __post_init__(self) -> None:
         self.message = site_message(self.settings)
+
+    @property
+    def ground(self) -> Ground:
+        """What its tools stand on."""
+        return Ground(self.name, self.directory, self.hooks.directory, self.settings)
 
 
 class Sites:

@@ -241,7 +241,7 @@ HOSTILE = [
     wire.frame(b"\xff"),
     wire.frame(b"[" * 5000),
     wire.frame(b'{"t":"ready"}'),
-    wire.frame(b'{"t":"checked","problems":[],"warnings":[],"libs":[],"settings_keys":[]}'),
+    wire.frame(b'{"t":"checked","problems":[],"warnings":[],"libs":[],"settings_keys":[],"tools":[],"lists":[]}'),
     wire.pack({**DONE, "cpu_s": "x"}),
     wire.pack({**DONE, "rss_kb": None}),
     wire.pack({**DONE, "more": 1}),

@@ -17,9 +17,10 @@ from hookd.differences import differences, shown
 from hookd.documents import Json
 from hookd.errors import ContractError, NotJsonError, SampleError, UsageError
 from hookd.hooks import settings_of
-from hookd.runner import Run
+from hookd.runner import Run, call_document
 from hookd.service import Service
 from hookd.sites import Site
+from hookd.tools import ToolCall
 
 STDIN = "-"
 
@@ -96,6 +97,7 @@ def document(run: Run) -> dict[str, Json]:
         "error": error,
         "warnings": [{"path": warning.path, "message": warning.message} for warning in run.warnings],
         "print": run.printed,
+        "calls": [call_document(call) for call in run.calls],
         "times_ms": {phase: round(milliseconds, 3) for phase, milliseconds in run.times_ms.items()},
     }
 
@@ -112,9 +114,18 @@ def _print(run: Run, unchanged: Json) -> None:
         print(f"changed: {change.path}: {shown(change.expected)} → {shown(change.actual)}")
     if run.printed:
         print("print:", *(f"  {line}" for line in run.printed.splitlines()), sep="\n")
+    for call in run.calls:
+        print(_call_line(call))
     print("times:", ", ".join(f"{phase} {milliseconds:.2f} ms" for phase, milliseconds in run.times_ms.items()))
     print("reply:")
     print_json(run.reply)
+
+
+def _call_line(call: ToolCall) -> str:
+    if call.pretended is not None:
+        given = {name: value for name, value in call.pretended.items() if value is not None}
+        return f"would call {call.tool}.{call.method} {shown(given)}"
+    return f"called {call.name}: {call.ms:.2f} ms" + (f", {call.error}" if call.error else "")
 
 
 def _read(args: argparse.Namespace) -> tuple[str, Json]:

@@ -28,7 +28,7 @@ from hookd.errors import (
 from hookd.logs import mask
 from hookd.names import meant
 from hookd.points import ALIASES, POINTS, RECORD_POINT, Point
-from hookd.runner import Run
+from hookd.runner import Run, call_document
 from hookd.service import Service
 from hookd.settings import DEFAULT_SITE
 from hookd.sites import Site
@@ -243,6 +243,7 @@ def explained(run: Run) -> documents.Json:
         "error": error,
         "warnings": [_violation(violation) for violation in run.warnings],
         "print": run.printed,
+        "calls": [call_document(call) for call in run.calls],
         "times_ms": {phase: round(milliseconds, 3) for phase, milliseconds in run.times_ms.items()},
         "digest": run.digest or None,
     }

@@ -135,6 +135,7 @@ def _function(node: ast.FunctionDef) -> Function:
             for key, line in (*_constant_keys(inner, "request"), *_got_keys(inner, "request"))
             if key in _LEGACY_KEYS and "request" in names
         ),
+        list_names=tuple(_list_names(inner)) if "lists" in names else (),
     )
 
 
@@ -210,6 +211,21 @@ def _got_keys(nodes: list[ast.AST], name: str) -> Iterator[tuple[str, int]]:
             ):
                 if read == name:
                     yield key, node.lineno
+
+
+def _list_names(nodes: list[ast.AST]) -> Iterator[tuple[str, int]]:
+    """Each name in `lists.contains("name", …)` and `lists.lookup(name="name", …)`."""
+    for node in nodes:
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="lists"), attr="contains" | "lookup"),
+                args=[ast.Constant(value=str(name)), *_],
+            ):
+                yield name, node.lineno
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="lists"), attr="contains" | "lookup"), keywords=named):
+                for keyword in named:
+                    if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
+                        yield str(keyword.value.value), node.lineno
 
 
 def _executed(nodes: list[ast.AST]) -> list[ast.AST]:
