@@ -4,7 +4,8 @@ One run, from a request to a reply: the page to read first.
     request → contract → hook → sandbox → contract → reply
 
 Every way into hookd (HTTP, commands, tests of hooks) comes through `Runner.run`. It always returns a run with a valid
-reply; the only thing it raises is what the sender has to mend, before any hook was asked.
+reply; the only thing it raises is what the sender has to mend, before any hook was asked. Jobs come through
+`Runner.run_job`: the same run, with nobody who reads a reply.
 """
 
 import asyncio
@@ -22,8 +23,9 @@ from hookd.documents import Json
 from hookd.errors import Problem, ReplyError, Violation
 from hookd.hooks import Hook, settings_of
 from hookd.logs import mask
-from hookd.points import RECORD_POINT, Point
+from hookd.points import JOBS, RECORD_POINT, Point, job_point
 from hookd.sandbox.pool import Busy, End, Pool, RunEnded, Worker
+from hookd.settings import JobSettings
 from hookd.sites import Site
 from hookd.tools import Broker, RunCalls, StandIn, ToolCall
 
@@ -133,6 +135,42 @@ class Runner:
             ContractError: No valid reply can be built from the request.
         """
         request = contract.read_request(point, document)
+        given = _Given(settings, now, stand_in)
+        return await self._run(site, request, given, started=started, limit_s=limit_s, odd=odd)
+
+    async def run_job(
+        self,
+        site: Site,
+        name: str,
+        job: dict[str, Json],
+        *,
+        started: float,
+        settings: Mapping[str, Json] | None = None,
+        now: str | None = None,
+        stand_in: StandIn | None = None,
+    ) -> Run:
+        """
+        Return the run of *site*'s hook for the job *name* on the document *job*: its outcome is ok or fallback.
+
+        The other arguments are those of `run`.
+        """
+        request = contract.Request(job_point(name), job, job, ())
+        run = await self._run(site, request, _Given(settings, now, stand_in), started=started)
+        if run.outcome == "unchanged":
+            run.outcome = "ok"
+        return run
+
+    async def _run(
+        self,
+        site: Site,
+        request: contract.Request,
+        given: "_Given",
+        *,
+        started: float,
+        limit_s: float | None = None,
+        odd: tuple[Violation, ...] = (),
+    ) -> Run:
+        point = request.point
         run = Run(next(self._ids), site.name, point.name, warnings=odd + request.warnings)
         run.linkedid = _linkedid(request.raw)
         validated = time.monotonic()
@@ -142,8 +180,8 @@ class Runner:
         if hook is None:
             self._without_hook(run, site, request)
         else:
-            chosen = settings if settings is not None else settings_of(snapshot, point.name)
-            order = _Order(site, point, hook, chosen, now, stand_in)
+            chosen = given.settings if given.settings is not None else settings_of(snapshot, point.name)
+            order = _Order(site, point, hook, chosen, given.now, given.stand_in)
             timeout_s = limit(site, point, limit_s)
             await self._with_hook(run, order, request, started=started, timeout_s=timeout_s, validated=validated)
         run.times_ms["total"] = (time.monotonic() - started) * 1000
@@ -175,7 +213,9 @@ class Runner:
 
     def _without_hook(self, run: Run, site: Site, request: contract.Request) -> None:
         problems = site.hooks.snapshot.broken.get(request.point.name)
-        if problems is None:
+        if problems is None and request.point.is_job:
+            _fall_back(run, site, request, _missing_failure(request.point, site))
+        elif problems is None:
             run.reason = "no_hook"
             run.reply = contract.envelope(contract.unchanged(request))
         else:
@@ -213,7 +253,7 @@ class Runner:
     async def _ask(
         self, run: Run, order: "_Order", request: contract.Request, *, deadline: float, validated: float
     ) -> dict[str, Any]:
-        is_background = order.point.name == RECORD_POINT
+        is_background = order.point.name == RECORD_POINT or order.point.is_job
         key = (order.site.name, order.hook.name)
         if validated >= deadline:  # the body came after the deadline: nobody waits for a hook any more
             raise RunEnded(End.TIMEOUT, "", "")
@@ -254,6 +294,15 @@ class Runner:
         run.outcome = reply.outcome
         run.warnings += reply.warnings
         run.reply = contract.envelope(reply.data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What commands and tests of hooks put in the place of what is there."""
+
+    settings: Mapping[str, Json] | None
+    now: str | None
+    stand_in: StandIn | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,9 +370,18 @@ def limit(site: Site, point: Point, asked_s: float | None) -> float:
     """
     if point.is_fixed:
         return RECORD_KILL_S
+    if point.is_job:
+        return job_settings(site, point.name.removeprefix(f"{JOBS}/")).timeout_s
     settings = site.settings.points.get(point.name)
     own = settings.timeout_s if settings and settings.timeout_s else point.timeout_s
     return min(own, asked_s) if asked_s is not None else own
+
+
+def job_settings(site: Site, name: str) -> JobSettings:
+    """
+    Return what is set for the job *name* of *site*.
+    """
+    return site.settings.jobs.get(name) or JobSettings()
 
 
 def _linkedid(raw: Mapping[str, Json]) -> str:
@@ -346,6 +404,12 @@ def _fall_back(run: Run, site: Site, request: contract.Request, failure: Failure
     run.error = failure
 
 
+def _missing_failure(point: Point, site: Site) -> Failure:
+    file = f"{point.name}.py"
+    there = ", ".join(name for name in site.hooks.snapshot.hooks if name.startswith(f"{JOBS}/")) or "none"
+    return Failure("load", f"there is no such job. Jobs: {there}.", "Put the file back.", point.kept, file)
+
+
 def _load_failure(point: Point, problems: tuple[Problem, ...]) -> Failure:
     first, more = problems[0], len(problems) - 1
     message = first.message + (f" (and {more} more)" if more else "")
@@ -359,9 +423,9 @@ def _busy_message(pool: Pool, timeout_s: float) -> str:
 
 
 def _ended_failure(order: _Order, ended: RunEnded, timeout_s: float, calls: list[ToolCall]) -> Failure:
-    name, kept, file = order.point.name, order.point.kept, order.hook.file
+    kept, file = order.point.kept, order.hook.file
     if ended.end is End.TIMEOUT:
-        where = "fixed by the connector" if order.point.is_fixed else f"[points.{name}] timeout_s"
+        where = "fixed by the connector" if order.point.is_fixed else f"[{order.point.table}] timeout_s"
         message = f"stopped at its limit of {timeout_s:g} s ({where})"
         slowest, seconds = _slowest(calls)
         if seconds >= timeout_s * SLOW_SHARE:

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from hookd import metrics
+from hookd.jobs import Jobs
 from hookd.runner import Runner
 from hookd.sandbox import wire
 from hookd.sandbox.pool import Pool, RunEnded, State
@@ -47,7 +48,8 @@ class Service:
         self.settings = settings
         self.pool = Pool(workers_max=settings.workers_max, spares=settings.spares, on_change=_count_workers)
         self.sites = Sites(settings, self.check, on_removed=self.pool.forget_site, only=only, keeps=keeps)
-        self.broker = Broker(make_tools())
+        self.jobs = Jobs(settings.state)
+        self.broker = Broker(make_tools(self.jobs))
         self.runner = Runner(self.pool, self.broker)
         self.is_ready = False
         self._on_ready = on_ready
@@ -84,6 +86,7 @@ class Service:
                 await self._follow
         await self.pool.close()
         await asyncio.to_thread(self.broker.close)
+        self.jobs.close()
         self.runner.account()
 
     async def check(self, site: str, message: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +117,15 @@ class Service:
 
 def _refusal(message: dict[str, Any], what: str, remedy: str) -> dict[str, Any]:
     problem = {"file": message["file"], "line": 0, "message": what, "remedy": remedy}
-    return {"problems": [problem], "warnings": [], "libs": [], "settings_keys": [], "tools": [], "lists": []}
+    return {
+        "problems": [problem],
+        "warnings": [],
+        "libs": [],
+        "settings_keys": [],
+        "tools": [],
+        "lists": [],
+        "jobs": [],
+    }
 
 
 def _count_workers(states: Mapping[State, int]) -> None:

@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,8 @@ SYSTEM_CONFIG = Path("/etc/hookd") / CONFIG_NAME
 DEFAULT_SITE = "default"
 
 MIN_TOKEN_CHARACTERS = 16  # 16 random characters of base64 are 96 bits: past guessing over HTTP
+
+_TABLES = ("points", "jobs")  # of tables, one a name
 
 _SITE_DIRECTORY = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -57,6 +60,18 @@ class PointSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class JobSettings:
+    """
+    Settings of one job; the rows of JOB_SETTINGS say what each means.
+    """
+
+    timeout_s: float = 60.0
+    attempts_max: int = 8
+    retry_first_s: float = 10.0
+    retry_max_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
 class SiteSettings:
     """
     Settings of one site; the rows of SITE_SETTINGS say what each means.
@@ -73,6 +88,7 @@ class SiteSettings:
     tokens: tuple[str, ...]
     files: tuple[Path, ...] = ()
     points: Mapping[str, PointSettings] = field(default_factory=dict)
+    jobs: Mapping[str, JobSettings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +250,15 @@ def _timeout(value: Any) -> float:
     return float(value)
 
 
+def _seconds(low: float, high: float) -> Callable[[Any], float]:
+    def read(value: Any) -> float:
+        if type(value) not in (int, float) or not low <= value <= high:
+            raise ValueError(f"seconds from {low:g} to {high:.15g} are expected")
+        return float(value)
+
+    return read
+
+
 def _on_error(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("a table with the reply's data is expected, such as { result = false }")
@@ -243,6 +268,19 @@ def _on_error(value: Any) -> dict[str, Any]:
 POINT_SETTINGS = (
     Setting("timeout_s", _timeout, None, "Seconds from the request's headers until the hook is stopped."),
     Setting("on_error", _on_error, None, "Data of the reply when the hook fails, instead of the unchanged data."),
+)
+
+
+JOB_SETTINGS = (
+    Setting("timeout_s", _seconds(1, 600), 60.0, "Seconds until a run of the job is stopped."),
+    Setting("attempts_max", _integer(1, 100), 8, "Runs that may fail until the job is dead."),
+    Setting(
+        "retry_first_s",
+        _seconds(1, 86_400),
+        10.0,
+        "Seconds until the second run; each further wait is twice as long, give or take a quarter.",
+    ),
+    Setting("retry_max_s", _seconds(1, 604_800), 3600.0, "Most seconds between two runs."),
 )
 
 
@@ -277,10 +315,11 @@ def load(config: Path | None, working: Path) -> Settings:
     table = _toml(config) if config else {}
     faults: list[str] = []
     name = str(config or CONFIG_NAME)
-    values = _read(name, {k: v for k, v in table.items() if k not in ("site", "points")}, SETTINGS, faults)
+    values = _read(name, {k: v for k, v in table.items() if k not in ("site", *_TABLES)}, SETTINGS, faults)
     site_table = table.get("site", {})
     site = _read(f"{name}: [site]", site_table, SITE_SETTINGS, faults)
     points = _points(name, table.get("points", {}), faults) | _points(name, site.pop("points"), faults)
+    jobs = _jobs(name, table.get("jobs", {}), faults) | _jobs(name, site.pop("jobs"), faults)
     _add_tokens(values, "operator_tokens", base, faults)
     files = [config] if config else []
     files += _add_tokens(site, "tokens", base, faults)
@@ -288,17 +327,20 @@ def load(config: Path | None, working: Path) -> Settings:
         raise SettingsError("\n".join(faults))
     for key in ("state", "hooks", "sites"):
         values[key] = base / values[key]
-    values.pop("points")
+    for key in _TABLES:
+        values.pop(key)
     settings = Settings(
-        base=base, source=config, site=SiteSettings(points=points, files=tuple(files), **site), **values
+        base=base, source=config, site=SiteSettings(points=points, jobs=jobs, files=tuple(files), **site), **values
     )
     _check_exposure(settings)
     return settings
 
 
-def load_site(directory: Path, common: Mapping[str, PointSettings]) -> SiteSettings:
+def load_site(
+    directory: Path, common: Mapping[str, PointSettings], common_jobs: Mapping[str, JobSettings] = MappingProxyType({})
+) -> SiteSettings:
     """
-    Return the settings of the site in *directory*: its site.toml over the installation's *common* point settings.
+    Return the settings of the site in *directory*: its site.toml over the installation's, for points and for jobs.
 
     Raises:
         SettingsError: One line for every key that is wrong.
@@ -307,10 +349,11 @@ def load_site(directory: Path, common: Mapping[str, PointSettings]) -> SiteSetti
     faults: list[str] = []
     site = _read(str(path), _toml(path) if path.exists() else {}, SITE_SETTINGS, faults)
     points = dict(common) | _points(str(path), site.pop("points"), faults)
+    jobs = dict(common_jobs) | _jobs(str(path), site.pop("jobs"), faults)
     files = [path, *_add_tokens(site, "tokens", directory, faults)]
     if faults:
         raise SettingsError("\n".join(faults))
-    return SiteSettings(points=points, files=tuple(files), **site)
+    return SiteSettings(points=points, jobs=jobs, files=tuple(files), **site)
 
 
 def site_directories(sites: Path) -> dict[str, Path]:
@@ -341,9 +384,9 @@ def _read(where: str, table: Any, rows: tuple[Setting, ...], faults: list[str]) 
     if not isinstance(table, dict):
         faults.append(f"{where}: a table is expected")
         table = {}
-    values: dict[str, Any] = {row.name: row.default for row in rows} | {"points": table.get("points", {})}
+    values: dict[str, Any] = {row.name: row.default for row in rows} | {key: table.get(key, {}) for key in _TABLES}
     for key, value in table.items():
-        if key == "points":
+        if key in _TABLES:
             continue
         if key not in known:
             faults.append(f"{where}: {key}: there is no such setting{meant(key, known)} Settings: {', '.join(known)}.")
@@ -357,15 +400,24 @@ def _read(where: str, table: Any, rows: tuple[Setting, ...], faults: list[str]) 
 
 
 def _points(where: str, tables: Any, faults: list[str]) -> dict[str, PointSettings]:
-    from_names: dict[str, PointSettings] = {}
+    read = _read_tables(where, "points.process_client_phone", tables, POINT_SETTINGS, faults)
+    return {name: PointSettings(**values) for name, values in read.items()}
+
+
+def _jobs(where: str, tables: Any, faults: list[str]) -> dict[str, JobSettings]:
+    read = _read_tables(where, "jobs.call_back", tables, JOB_SETTINGS, faults)
+    return {name: JobSettings(**values) for name, values in read.items()}
+
+
+def _read_tables(
+    where: str, example: str, tables: Any, rows: tuple[Setting, ...], faults: list[str]
+) -> dict[str, dict[str, Any]]:
+    kind = example.partition(".")[0]
     if not isinstance(tables, dict):
-        faults.append(f"{where}: points: tables are expected, such as [points.process_client_phone]")
-        return from_names
-    for name, table in tables.items():
-        values = _read(f"{where}: [points.{name}]", table, POINT_SETTINGS, faults)
-        values.pop("points")
-        from_names[name] = PointSettings(**values)
-    return from_names
+        faults.append(f"{where}: {kind}: tables are expected, such as [{example}]")
+        return {}
+    read = {name: _read(f"{where}: [{kind}.{name}]", table, rows, faults) for name, table in tables.items()}
+    return {name: {row.name: values[row.name] for row in rows} for name, values in read.items()}
 
 
 def _add_tokens(values: dict[str, Any], key: str, base: Path, faults: list[str]) -> list[Path]:

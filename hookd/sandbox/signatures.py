@@ -94,6 +94,14 @@ _REQUEST = (
 # Tool → method → parameters, in their order.
 SIGNATURES: Mapping[str, Mapping[str, tuple[Parameter, ...]]] = MappingProxyType(
     {
+        "jobs": {
+            "enqueue": (
+                Parameter("name", (str,), is_required=True, low=1, high=63),
+                Parameter("payload"),
+                Parameter("delay_s", _SECONDS, default=0, low=0, high=30 * 86_400),
+                Parameter("key", (str,), low=1, high=200),
+            ),
+        },
         "lists": {
             "contains": (_LIST, Parameter("number", _NUMBER, is_required=True, high=INTEGER_MAX)),
             "lookup": (_LIST, Parameter("key", _NUMBER, is_required=True, high=INTEGER_MAX), Parameter("default")),

@@ -15,7 +15,7 @@ Worker to broker:
     {"t": "print", "text": str}, any number of times within a run
     {"t": "call", "id": int, "tool": str, "method": str, "arguments": {…}}, within a run: the next frame is its answer
     {"t": "checked", "problems": [...], "warnings": [...], "libs": [...], "settings_keys": [...], "tools": [...],
-     "lists": [...]}
+     "lists": [...], "jobs": [...]}
     {"t": "done", "ok": Json} or {"t": "done", "cancel": true} or {"t": "done", "error": {…}}, with "cpu_s" and "rss_kb"
 """
 
@@ -90,7 +90,7 @@ def _check_checked(message: dict[str, Any]) -> None:
         raise FrameError("a lib file without a name")
     if not all(type(name) is str for name in message["tools"]):
         raise FrameError("a tool without a name")
-    for names in (message["settings_keys"], message["lists"]):
+    for names in (message["settings_keys"], message["lists"], message["jobs"]):
         if not all(type(name) is str and type(line) is int for name, line in names):
             raise FrameError("a name that is none")
 

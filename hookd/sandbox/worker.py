@@ -231,7 +231,7 @@ def check(message: Message) -> Message:
 def _checked(problems: tuple[Problem, ...] | list[Problem], program: Program | None = None) -> Message:
     answer: Message = {"t": "checked", "problems": [asdict(problem) for problem in problems]}
     if program is None:
-        return answer | {"warnings": [], "libs": [], "settings_keys": [], "tools": [], "lists": []}
+        return answer | {"warnings": [], "libs": [], "settings_keys": [], "tools": [], "lists": [], "jobs": []}
     functions = [function for module in program.modules for function in module.functions.values()]
     return answer | {
         "warnings": [asdict(warning) for module in program.modules for warning in warnings(module)],
@@ -239,6 +239,7 @@ def _checked(problems: tuple[Problem, ...] | list[Problem], program: Program | N
         "settings_keys": [list(key) for function in functions for key in function.settings_keys],
         "tools": [name for name in program.parameters if name in ACTING_TOOLS],
         "lists": [list(name) for function in functions for name in function.list_names],
+        "jobs": [list(name) for function in functions for name in function.job_names],
     }
 
 

@@ -6,15 +6,20 @@ are what `sandbox.signatures` lets hooks call. They run in threads (`threads`), 
 from workers (`broker`).
 """
 
+from hookd.jobs import Jobs
 from hookd.tools.broker import Answer, Broker, RunCalls, StandIn, Tools
 from hookd.tools.call import Call, Ground, Method, ToolCall
+from hookd.tools.jobs import JobsTool
 from hookd.tools.lists import Lists
 
 __all__ = ["Answer", "Broker", "Call", "Ground", "Method", "RunCalls", "StandIn", "ToolCall", "Tools", "make_tools"]
 
 
-def make_tools() -> Tools:
+def make_tools(jobs: Jobs) -> Tools:
     """
     Return every tool of an installation: tool → method → what does it.
+
+    Args:
+        jobs: Where jobs are promised.
     """
-    return {"lists": Lists().methods()}
+    return {"jobs": JobsTool(jobs).methods(), "lists": Lists().methods()}

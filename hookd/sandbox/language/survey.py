@@ -135,7 +135,8 @@ def _function(node: ast.FunctionDef) -> Function:
             for key, line in (*_constant_keys(inner, "request"), *_got_keys(inner, "request"))
             if key in _LEGACY_KEYS and "request" in names
         ),
-        list_names=tuple(_list_names(inner)) if "lists" in names else (),
+        list_names=tuple(_called_names(inner, "lists", ("contains", "lookup"))) if "lists" in names else (),
+        job_names=tuple(_called_names(inner, "jobs", ("enqueue",))) if "jobs" in names else (),
     )
 
 
@@ -213,19 +214,17 @@ def _got_keys(nodes: list[ast.AST], name: str) -> Iterator[tuple[str, int]]:
                     yield key, node.lineno
 
 
-def _list_names(nodes: list[ast.AST]) -> Iterator[tuple[str, int]]:
-    """Each name in `lists.contains("name", …)` and `lists.lookup(name="name", …)`."""
+def _called_names(nodes: list[ast.AST], tool: str, methods: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    """Each name in `tool.method("name", …)` and `tool.method(name="name", …)`."""
     for node in nodes:
         match node:
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name(id="lists"), attr="contains" | "lookup"),
-                args=[ast.Constant(value=str(name)), *_],
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=method)) if (
+                owner == tool and method in methods
             ):
-                yield name, node.lineno
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="lists"), attr="contains" | "lookup"), keywords=named):
-                for keyword in named:
-                    if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
-                        yield str(keyword.value.value), node.lineno
+                named = [keyword.value for keyword in node.keywords if keyword.arg == "name"]
+                for value in node.args[:1] or named:
+                    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                        yield value.value, node.lineno
 
 
 def _executed(nodes: list[ast.AST]) -> list[ast.AST]:

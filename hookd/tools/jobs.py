@@ -1,0 +1,60 @@
+"""
+`jobs`: work for later. What is enqueued is on the disk when the hook goes on, and is done by the consumer.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from hookd.errors import JobError, StorageError, ToolFailedError
+from hookd.jobs import Jobs, check_name
+from hookd.points import JOB_NAME, JOBS
+from hookd.tools.call import Call, Json, Method
+
+
+class JobsTool:
+    """
+    The jobs of all sites.
+
+    Args:
+        inbox: Where they are promised.
+    """
+
+    def __init__(self, inbox: Jobs) -> None:
+        self._inbox = inbox
+
+    def methods(self) -> Mapping[str, Method]:
+        """Return what hooks may call."""
+        return {"enqueue": Method(self._enqueue, _summary, pretend=_pretend)}
+
+    def _enqueue(self, call: Call) -> Json:
+        asked = call.arguments
+        try:
+            check_name(asked["name"], names(call.site.hooks))
+            promise = self._inbox.enqueue(
+                call.site.name, asked["name"], asked["payload"], delay_s=asked["delay_s"], key=asked["key"]
+            )
+        except JobError as error:
+            raise ToolFailedError(f"{call.name}: {error.message}", error.remedy) from error
+        except StorageError as error:
+            raise ToolFailedError(f"{call.name}: nothing is promised: {error}", "") from error
+        return {"id": promise.id, "is_new": promise.is_new}
+
+
+def names(hooks: Path) -> list[str]:
+    """
+    Return the names of the jobs in a site's hooks directory.
+    """
+    try:
+        files = os.listdir(hooks / JOBS)
+    except OSError:
+        return []
+    return sorted(name for name, suffix in map(os.path.splitext, files) if suffix == ".py" and JOB_NAME.fullmatch(name))
+
+
+def _summary(arguments: Mapping[str, Json]) -> str:
+    return str(arguments["name"])
+
+
+def _pretend(arguments: Mapping[str, Json]) -> Json:
+    return {"id": "000000000000000000000000", "is_new": True}
