@@ -6,10 +6,12 @@ enumerations of the documents are in `schemas/`, one file for each point and sid
 on useful customizations, completed from its pages on click-to-call and on earlier versions.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from types import MappingProxyType
 
 DEFAULT_TIMEOUT_S = 1.0
@@ -323,6 +325,17 @@ def job_point(name: str) -> Point:
         kept="The job is tried again later.",
         is_job=True,
     )
+
+
+def job_names(hooks: Path) -> list[str]:
+    """
+    Return the names of the jobs in a site's hooks directory.
+    """
+    try:
+        files = os.listdir(hooks / JOBS)
+    except OSError:
+        return []
+    return sorted(name for name, suffix in map(os.path.splitext, files) if suffix == ".py" and JOB_NAME.fullmatch(name))
 
 
 def table_of(hook: str) -> str:

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "hookd"
 # From the top down; a module may import from its own layer and from those below it.
 LAYERS = (
     ("cli", "__main__"),
+    ("supervisor",),
     ("web",),
     ("consumer",),
     ("service", "scaffold", "cases", "review"),

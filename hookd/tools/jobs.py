@@ -2,13 +2,11 @@
 `jobs`: work for later. What is enqueued is on the disk when the hook goes on, and is done by the consumer.
 """
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from hookd.errors import JobError, StorageError, ToolFailedError
 from hookd.jobs import Jobs, check_name
-from hookd.points import JOB_NAME, JOBS
+from hookd.points import job_names
 from hookd.tools.call import Call, Json, Method
 
 
@@ -30,7 +28,7 @@ class JobsTool:
     def _enqueue(self, call: Call) -> Json:
         asked = call.arguments
         try:
-            check_name(asked["name"], names(call.site.hooks))
+            check_name(asked["name"], job_names(call.site.hooks))
             promise = self._inbox.enqueue(
                 call.site.name, asked["name"], asked["payload"], delay_s=asked["delay_s"], key=asked["key"]
             )
@@ -39,17 +37,6 @@ class JobsTool:
         except StorageError as error:
             raise ToolFailedError(f"{call.name}: nothing is promised: {error}", "") from error
         return {"id": promise.id, "is_new": promise.is_new}
-
-
-def names(hooks: Path) -> list[str]:
-    """
-    Return the names of the jobs in a site's hooks directory.
-    """
-    try:
-        files = os.listdir(hooks / JOBS)
-    except OSError:
-        return []
-    return sorted(name for name, suffix in map(os.path.splitext, files) if suffix == ".py" and JOB_NAME.fullmatch(name))
 
 
 def _summary(arguments: Mapping[str, Json]) -> str:
