@@ -418,7 +418,12 @@ def _account(run: Run) -> None:
     if run.warnings:
         facts["warnings"] = [mask(str(warning)) for warning in run.warnings]
     if run.calls:
-        facts["calls"] = [mask(f"{call.name} {call.ms:.0f} ms {call.error}".rstrip()) for call in run.calls]
+        facts["calls"] = [_call_facts(call) for call in run.calls]
     if run.printed:
         facts["print"] = mask(run.printed)
     (log.warning if run.outcome == "fallback" else log.info)("run", **facts)
+
+
+def _call_facts(call: ToolCall) -> dict[str, Any]:
+    facts: dict[str, Any] = {"call": mask(call.name), "ms": round(call.ms, 2)}
+    return facts | {"error": mask(call.error)} if call.error else facts

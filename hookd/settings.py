@@ -17,6 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hookd.errors import SettingsError
+from hookd.hosts import read_entry
 from hookd.hours import parse_holidays, parse_hours
 from hookd.names import meant
 
@@ -71,6 +72,7 @@ class SiteSettings:
     hours: Mapping[str, str]
     holidays: tuple[str, ...]
     tokens: tuple[str, ...]
+    http_hosts: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     points: Mapping[str, PointSettings] = field(default_factory=dict)
 
@@ -167,6 +169,17 @@ def _tokens(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _http_hosts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(host, str) for host in value):
+        raise ValueError('a list of hosts is expected, such as ["api.example.org", "*.example.org", "10.0.0.5:8080"]')
+    for host in value:
+        try:
+            read_entry(host)
+        except ValueError as error:
+            raise ValueError(f"{host!r}: {error}") from error
+    return tuple(value)
+
+
 def _zone(value: Any) -> str:
     try:
         ZoneInfo(_string(value))
@@ -223,6 +236,12 @@ SITE_SETTINGS = (
     Setting("holidays", _holidays, (), "Dates without working hours."),
     Setting("tokens", _tokens, (), "Who may ask the points of this site; several at once, for rotation."),
     Setting("tokens_file", _path, None, "File with one token a line; re-read when it changes."),
+    Setting(
+        "http_hosts",
+        _http_hosts,
+        (),
+        "Hosts that `http` may reach: names, `*.` names, and addresses that are not public, with a port or without.",
+    ),
 )
 
 MAX_TIMEOUT_S = 30.0

@@ -22,7 +22,7 @@ LAYERS = (
     ("contract", "samples"),
     ("points",),
     ("differences", "settings", "logs", "documents"),
-    ("hours", "names", "metrics"),
+    ("hosts", "hours", "names", "metrics"),
     ("errors", "__init__"),
 )
 # What a locked worker has in its memory: hookd's own modules beside the standard library, RestrictedPython,

@@ -94,6 +94,7 @@ _REQUEST = (
 # Tool → method → parameters, in their order.
 SIGNATURES: Mapping[str, Mapping[str, tuple[Parameter, ...]]] = MappingProxyType(
     {
+        "http": dict.fromkeys(("get", "post", "put", "patch", "delete"), _REQUEST),
         "lists": {
             "contains": (_LIST, Parameter("number", _NUMBER, is_required=True, high=INTEGER_MAX)),
             "lookup": (_LIST, Parameter("key", _NUMBER, is_required=True, high=INTEGER_MAX), Parameter("default")),

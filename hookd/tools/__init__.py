@@ -8,6 +8,7 @@ from workers (`broker`).
 
 from hookd.tools.broker import Answer, Broker, RunCalls, StandIn, Tools
 from hookd.tools.call import Call, Ground, Method, ToolCall
+from hookd.tools.http import Http
 from hookd.tools.lists import Lists
 
 __all__ = ["Answer", "Broker", "Call", "Ground", "Method", "RunCalls", "StandIn", "ToolCall", "Tools", "make_tools"]
@@ -15,6 +16,7 @@ __all__ = ["Answer", "Broker", "Call", "Ground", "Method", "RunCalls", "StandIn"
 
 def make_tools() -> Tools:
     """
-    Return every tool of an installation: tool → method → what does it.
+    Return every tool of an installation.
     """
-    return {"lists": Lists().methods()}
+    http, lists = Http(), Lists()
+    return Tools({"http": http.methods(), "lists": lists.methods()}, http.close)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hookd.errors import ToolFailedError
 from hookd.settings import SiteSettings
 
 Json = Any
@@ -84,6 +85,16 @@ class Call:
         for shut in shuts:
             with contextlib.suppress(OSError):
                 shut()
+
+
+def late(call: Call, summary: str) -> ToolFailedError:
+    """
+    Return what a hook is told where *call*, about *summary*, had no answer by its deadline.
+    """
+    limit_s = call.arguments.get("timeout_s")
+    within = f"no answer within {limit_s:g} s (timeout_s)." if limit_s else "no answer in time."
+    remedy = "Give it longer, or go on without: try: … except Exception: …"
+    return ToolFailedError(f"{call.name} {summary}: {within}", remedy)
 
 
 @dataclass(frozen=True, slots=True)
