@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from hookd import metrics
+from hookd import figure_files, metrics
 from hookd.runner import Runner
 from hookd.sandbox import wire
 from hookd.sandbox.pool import Pool, RunEnded, State
@@ -59,7 +59,7 @@ class Service:
             SandboxError: The sandbox cannot be started.
             SettingsError: The default site's settings are wrong.
         """
-        metrics.reserve()
+        figure_files.reserve()
         await self.pool.start()
         await self.sites.start(START_S if follow else None)
         if follow:

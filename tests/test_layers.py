@@ -23,6 +23,7 @@ LAYERS = (
     ("points",),
     ("differences", "settings", "logs", "documents"),
     ("hours", "names", "metrics"),
+    ("figure_files",),
     ("errors", "__init__"),
 )
 # What a locked worker has in its memory: hookd's own modules beside the standard library, RestrictedPython,

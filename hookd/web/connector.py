@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from hookd import documents, metrics
+from hookd import documents, figure_files, metrics
 from hookd.errors import (
     ContractError,
     HookdError,
@@ -87,7 +87,7 @@ class Connector:
         try:
             await self._service.start()
         except (HookdError, OSError) as error:
-            metrics.release()
+            figure_files.release()
             log.error("start_failed", error=str(error))
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
