@@ -72,6 +72,9 @@ class Run:
         printed: What the hook printed.
         times_ms: validate, wait, hook and total.
         digest: Of the hook's version, hex; "" where there is none.
+        linkedid: Of the call, as the PBX names it; "" where the request does not tell.
+        isolation: Level of the sandbox that the hook ran in; "" where none is known.
+        calls: Of tools, in order.
     """
 
     run_id: str
@@ -86,6 +89,38 @@ class Run:
     times_ms: dict[str, float] = field(default_factory=dict)
     digest: str = ""
     linkedid: str = ""
+    isolation: str = ""
+    calls: list[dict[str, Json]] = field(default_factory=list)
+
+
+def document(run: Run) -> dict[str, Json]:
+    """
+    Return the whole of *run*: what `?explain=1`, `hookd run --format json` and the journal show.
+    """
+    error = run.error and {
+        "code": run.error.code,
+        "file": run.error.file,
+        "line": run.error.line,
+        "message": run.error.message,
+        "remedy": run.error.remedy,
+        "text": str(run.error),
+    }
+    return {
+        "run_id": run.run_id,
+        "site": run.site,
+        "point": run.point,
+        "outcome": run.outcome,
+        "reason": run.reason or None,
+        "reply": run.reply,
+        "error": error,
+        "warnings": [{"path": warning.path, "message": warning.message} for warning in run.warnings],
+        "print": run.printed,
+        "calls": run.calls,
+        "times_ms": {phase: round(milliseconds, 3) for phase, milliseconds in run.times_ms.items()},
+        "digest": run.digest or None,
+        "linkedid": run.linkedid or None,
+        "isolation": run.isolation or None,
+    }
 
 
 class Runner:

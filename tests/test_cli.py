@@ -587,10 +587,13 @@ def test_run_takes_the_body_as_http_does(place: Place) -> None:
 
     document = ended.json()
     run_id, times = document.pop("run_id"), document.pop("times_ms")
+    digest = document.pop("digest")
     assert ended.code == 0
     assert re.fullmatch("[0-9a-f]{20}", run_id)
+    assert re.fullmatch("[0-9a-f]{64}", digest)
     assert set(times) == {"validate", "wait", "hook", "total"}
     assert document == {
+        "site": "default",
         "point": "process_client_phone",
         "outcome": "ok",
         "reason": None,
@@ -598,6 +601,9 @@ def test_run_takes_the_body_as_http_does(place: Place) -> None:
         "error": None,
         "warnings": [],
         "print": "asked about 9123\n",
+        "calls": [],
+        "linkedid": None,
+        "isolation": None,
     }
 
 
@@ -623,6 +629,7 @@ def test_run_of_a_hook_that_fails_exits_1(place: Place) -> None:
         "message": "ZeroDivisionError: division by zero.",
         "remedy": "",
         "code": "error",
+        "text": "need_registration.py:2: ZeroDivisionError: division by zero. The conversation is registered. [error]",
     }
 
 

@@ -17,7 +17,7 @@ from hookd.differences import differences, shown
 from hookd.documents import Json
 from hookd.errors import ContractError, NotJsonError, SampleError, UsageError
 from hookd.hooks import settings_of
-from hookd.runner import Run
+from hookd.runner import Run, document
 from hookd.service import Service
 from hookd.sites import Site
 
@@ -74,30 +74,6 @@ async def _run(service: Service, site: Site, args: argparse.Namespace, body: Jso
     settings = _changed(samples.laid_over, dict(settings_of(site.hooks.snapshot, args.point.name)), args.settings)
     started = asyncio.get_running_loop().time()
     return await service.runner.run(site, args.point, body, started=started, settings=settings, now=args.now)
-
-
-def document(run: Run) -> dict[str, Json]:
-    """
-    Return *run* as `--format json` shows it.
-    """
-    error = run.error and {
-        "file": run.error.file,
-        "line": run.error.line,
-        "message": run.error.message,
-        "remedy": run.error.remedy,
-        "code": run.error.code,
-    }
-    return {
-        "run_id": run.run_id,
-        "point": run.point,
-        "outcome": run.outcome,
-        "reason": run.reason or None,
-        "reply": run.reply,
-        "error": error,
-        "warnings": [{"path": warning.path, "message": warning.message} for warning in run.warnings],
-        "print": run.printed,
-        "times_ms": {phase: round(milliseconds, 3) for phase, milliseconds in run.times_ms.items()},
-    }
 
 
 def _print(run: Run, unchanged: Json) -> None:
