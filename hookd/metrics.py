@@ -19,6 +19,7 @@ RUN_SECONDS = Histogram(
 WARNINGS = Counter("hookd_warnings", "Oddities in requests and replies that cost no call.", ("site", "point"))
 REFUSED = Counter("hookd_refused", "Requests that are the sender's mistake, by error code.", ("code",))
 RELOADS = Counter("hookd_reloads", "Hook files read after a change, by what came of it.", ("site", "result"))
+LOST_RUNS = Counter("hookd_lost_runs", "Runs that the journal did not keep, by why.", ("reason",))
 LOST_LINES = Counter("hookd_lost_log_lines", "Lines of the log that could not be written.")
 WORKERS = Gauge("hookd_workers", "Sandbox workers by state.", ("state",), multiprocess_mode="livesum")
 WAITING = Gauge("hookd_waiting_runs", "Runs that wait for a worker.", multiprocess_mode="livesum")

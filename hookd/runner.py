@@ -10,7 +10,7 @@ reply; the only thing it raises is what the sender has to mend, before any hook 
 import asyncio
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,13 +123,36 @@ def document(run: Run) -> dict[str, Json]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """
+    What an HTTP request came with, for whoever writes runs down.
+
+    Attributes:
+        path: With the query.
+        headers: Lower-case name → value.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[bytes, bytes]
+    body: bytes
+
+
+Note = Callable[[Run, Site, Json, Origin | None], None]
+
+
 class Runner:
     """
     Runs hooks in the workers of *pool*.
+
+    Args:
+        note: Called with each run that has ended, its site, its request and where that came from; it must not wait.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, note: Note = lambda *_: None) -> None:
         self._pool = pool
+        self._note = note
         self._ids = _run_ids()
         self._ended: list[Run] = []
         self.is_stopping = False
@@ -145,6 +168,7 @@ class Runner:
         odd: tuple[Violation, ...] = (),
         settings: Mapping[str, Json] | None = None,
         now: str | None = None,
+        origin: Origin | None = None,
     ) -> Run:
         """
         Return the run of *site*'s hook for *point* on the request *document*.
@@ -155,6 +179,7 @@ class Runner:
             odd: What was odd about the request before it came here; becomes warnings of the run.
             settings: Used instead of the site's settings.toml (tests of hooks).
             now: ISO time at which the hook's clock stands still (tests of hooks).
+            origin: What the request came with, where it came by HTTP.
 
         Raises:
             ContractError: No valid reply can be built from the request.
@@ -175,6 +200,7 @@ class Runner:
             await self._with_hook(run, order, request, started=started, timeout_s=timeout_s, validated=validated)
         run.times_ms["total"] = (time.monotonic() - started) * 1000
         self._account_later(run)
+        self._note(run, site, document, origin)
         return run
 
     def _account_later(self, run: Run) -> None:
@@ -394,7 +420,7 @@ def _account(run: Run) -> None:
         "ms": round(run.times_ms["total"], 2),
     }
     if run.linkedid:
-        facts["call"] = run.linkedid
+        facts["call"] = mask(run.linkedid)  # a uniqueid stays; what else a PBX calls its channels may hold a number
     if run.reason:
         facts["reason"] = run.reason
     if run.error:

@@ -26,6 +26,7 @@ EXAMPLE_POINT = "process_client_phone"
 
 # Values to show where the default says nothing.
 _EXAMPLES: Mapping[str, Json] = {
+    "record": "on",
     "hours": {"mon-fri": "09:00-18:00"},
     "holidays": ["2027-01-01"],
     "tokens_file": "secrets/tokens",

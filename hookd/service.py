@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from hookd import figure_files, metrics
+from hookd.journal import Journal
 from hookd.runner import Runner
 from hookd.sandbox import wire
 from hookd.sandbox.pool import Pool, RunEnded, State
@@ -30,8 +31,8 @@ class Service:
 
     Args:
         only: The one site whose hooks are loaded; None is all.
-        keeps: Whether the last good version of a hook outlives a broken edit, in the state directory; commands take
-            the files as they are, and write nothing.
+        keeps: Whether the state directory is written to: the last good version of a hook, which outlives a broken
+            edit, and the journal. Commands take the files as they are, and write nothing.
         on_ready: Called when it is started.
     """
 
@@ -46,7 +47,8 @@ class Service:
         self.settings = settings
         self.pool = Pool(workers_max=settings.workers_max, spares=settings.spares, on_change=_count_workers)
         self.sites = Sites(settings, self.check, on_removed=self.pool.forget_site, only=only, keeps=keeps)
-        self.runner = Runner(self.pool)
+        self._journal = Journal(settings) if keeps else None
+        self.runner = Runner(self.pool, self._journal.add) if self._journal else Runner(self.pool)
         self.is_ready = False
         self._on_ready = on_ready
         self._follow: asyncio.Task[None] | None = None
@@ -64,6 +66,8 @@ class Service:
         await self.sites.start(START_S if follow else None)
         if follow:
             self._follow = asyncio.create_task(self.sites.follow())
+        if self._journal:
+            self._journal.start()
         # What is there now stays: without it among the garbage collector's objects, a full collection is short.
         gc.collect()
         gc.freeze()
@@ -82,6 +86,8 @@ class Service:
                 await self._follow
         await self.pool.close()
         self.runner.account()
+        if self._journal:
+            await asyncio.to_thread(self._journal.close)
 
     async def check(self, site: str, message: dict[str, Any]) -> dict[str, Any]:
         """

@@ -378,7 +378,18 @@ def test_every_setting_stands_in_the_new_file_with_its_default(tmp_path: Path) -
     assert set(table) - {"site", "points"} == {row.name for row in settings.SETTINGS} - hidden
     assert set(table["site"]) == {row.name for row in settings.SITE_SETTINGS} - hidden
     assert set(table["points"]["process_client_phone"]) == {row.name for row in settings.POINT_SETTINGS}
-    shown = {"bind", "state", "hooks", "sites", "processes", "workers_max", "spares", "log_format"}
+    shown = {
+        "bind",
+        "state",
+        "hooks",
+        "sites",
+        "processes",
+        "workers_max",
+        "spares",
+        "log_format",
+        "journal_days",
+        "journal_mb",
+    }
     assert {name: getattr(loaded, name) for name in shown} == {name: getattr(plain, name) for name in shown}
     assert (plain.site.tokens, loaded.site.tokens) == ((), ("a-token-of-enough-characters",))
 

@@ -28,7 +28,7 @@ from hookd.errors import (
 from hookd.logs import mask
 from hookd.names import meant
 from hookd.points import ALIASES, POINTS, RECORD_POINT, Point
-from hookd.runner import Run
+from hookd.runner import Origin, Run
 from hookd.runner import document as run_document
 from hookd.service import Service
 from hookd.settings import DEFAULT_SITE
@@ -128,7 +128,11 @@ class Connector:
         body = await read_body(receive, caller.headers)
         document = documents.parse(body)
         limit_s, odd = _asked_limit(caller.headers.get(b"hookd-deadline-ms"), point)
-        run = await self._service.runner.run(site, point, document, started=started, limit_s=limit_s, odd=odd)
+        query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
+        origin = Origin(scope["method"], scope["path"] + query, caller.headers, body)
+        run = await self._service.runner.run(
+            site, point, document, started=started, limit_s=limit_s, odd=odd, origin=origin
+        )
         return run
 
     def _find(self, target: Target, caller: Caller) -> tuple[Site, Point]:
