@@ -91,11 +91,12 @@ class History:
         """
         return self._entries(self._chosen(wanted).order_by(RUNS.c.id.desc()).limit(limit))[::-1]
 
-    def following(self, wanted: Wanted, number: int) -> list[Entry]:
+    def written(self, wanted: Wanted, after: int, until: int) -> list[Entry]:
         """
-        Return the runs that are *wanted* and were written after the one with this *number*, in that order.
+        Return the runs that are *wanted* and were written after the one with the number *after*, in that order.
         """
-        return self._entries(self._chosen(wanted).where(RUNS.c.number > number).order_by(RUNS.c.number))
+        numbers = RUNS.c.number.between(after + 1, until)
+        return self._entries(self._chosen(wanted).where(numbers).order_by(RUNS.c.number))
 
     def last_number(self) -> int:
         """
@@ -116,12 +117,26 @@ class History:
             mine = RUNS.c.id.between(beginning, beginning + "g") if is_id else RUNS.c.id == beginning
             rows = connection.execute(select(RUNS.c.id, RUNS.c.document).where(mine).limit(SHOWN_IDS + 1)).all()
         if not rows:
-            raise UsageError(f"there is no run {beginning!r}; {self._range()}")
+            raise UsageError(f"there is no run {beginning!r}; {self.extent()}")
         if len(rows) > 1:
             ids = ", ".join(row.id for row in rows[:SHOWN_IDS]) + ("…" if len(rows) > SHOWN_IDS else "")
             raise UsageError(f"several runs begin with {beginning!r}: {ids}")
         found: dict[str, Json] = json.loads(rows[0].document)
         return found
+
+    def extent(self) -> str:
+        """
+        Return how much there is, and of when, as the end of a sentence.
+        """
+        with self._database.read() as connection:
+            ids = RUNS.c.id
+            runs, first, last = connection.execute(select(func.count(), func.min(ids), func.max(ids))).one()
+        if not runs:
+            return f"the journal is empty{_off(self._settings)}"
+        return (
+            f"the journal has {runs}, from {first} ({at(first):%Y-%m-%d %H:%M} UTC) to {last} "
+            f"({at(last):%Y-%m-%d %H:%M} UTC){_off(self._settings)}"
+        )
 
     def _chosen(self, wanted: Wanted) -> Select[tuple[Json, ...]]:
         conditions: list[ColumnElement[bool]] = [
@@ -137,17 +152,6 @@ class History:
     def _entries(self, statement: Select[tuple[Json, ...]]) -> list[Entry]:
         with self._database.read() as connection:
             return [Entry(**row) for row in connection.execute(statement).mappings()]
-
-    def _range(self) -> str:
-        with self._database.read() as connection:
-            ids = RUNS.c.id
-            runs, first, last = connection.execute(select(func.count(), func.min(ids), func.max(ids))).one()
-        if not runs:
-            return f"the journal is empty{_off(self._settings)}"
-        return (
-            f"the journal has {runs}, from {first} ({at(first):%Y-%m-%d %H:%M} UTC) to {last} "
-            f"({at(last):%Y-%m-%d %H:%M} UTC){_off(self._settings)}"
-        )
 
 
 def _off(settings: Settings) -> str:
