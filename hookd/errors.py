@@ -201,3 +201,9 @@ class SandboxError(OperatorError):
     """The sandbox cannot be started or does not answer."""
 
     code = "sandbox"
+
+
+class StorageError(OperatorError):
+    """A database of the state directory cannot be used: damaged, read-only, of a newer hookd, on a full disk."""
+
+    code = "storage"

@@ -51,10 +51,14 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class PointSettings:
-    """Settings of one point: its limit in seconds, and the reply's data when its hook fails (a dict, or None)."""
+    """
+    Settings of one point: its limit in seconds, the reply's data when its hook fails (a dict, or None), and what of
+    its runs is recorded (None: as the site says).
+    """
 
     timeout_s: float | None = None
     on_error: dict[str, Any] | None = None
+    record: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class SiteSettings:
     hours: Mapping[str, str]
     holidays: tuple[str, ...]
     tokens: tuple[str, ...]
+    record: str
+    record_phones: str
     http_hosts: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     points: Mapping[str, PointSettings] = field(default_factory=dict)
@@ -99,6 +105,8 @@ class Settings:
     spares: int
     operator_tokens: tuple[str, ...]
     log_format: str
+    journal_days: int
+    journal_mb: int
     site: SiteSettings
 
     @property
@@ -209,6 +217,8 @@ def _holidays(value: Any) -> tuple[str, ...]:
     return tuple(sorted(day.isoformat() for day in parse_holidays(value)))
 
 
+_RECORD = _choice("off", "on", "raw")
+
 # Attribute of Settings, in the order of the README's table.
 SETTINGS = (
     Setting("bind", _bind, "127.0.0.1:8080", 'Where hookd listens: "host:port", or "unix:/path".'),
@@ -226,6 +236,8 @@ SETTINGS = (
     ),
     Setting("operator_tokens_file", _path, None, "File with one operator token a line."),
     Setting("log_format", _choice("auto", "json", "text"), "auto", "auto: text on a terminal, else JSON."),
+    Setting("journal_days", _integer(1, 3650), 14, "Days after which a run is gone from the journal."),
+    Setting("journal_mb", _integer(8, 1_000_000), 256, "Megabytes of the journal; the oldest runs make room."),
 )
 
 SITE_SETTINGS = (
@@ -242,6 +254,8 @@ SITE_SETTINGS = (
         (),
         "Hosts that `http` may reach: names, `*.` names, and addresses that are not public, with a port or without.",
     ),
+    Setting("record", _RECORD, "on", "What the journal keeps of a run: off, on, or raw (with path and headers)."),
+    Setting("record_phones", _choice("masked", "plain"), "masked", "How the journal writes numbers of people."),
 )
 
 MAX_TIMEOUT_S = 30.0
@@ -262,6 +276,7 @@ def _on_error(value: Any) -> dict[str, Any]:
 POINT_SETTINGS = (
     Setting("timeout_s", _timeout, None, "Seconds from the request's headers until the hook is stopped."),
     Setting("on_error", _on_error, None, "Data of the reply when the hook fails, instead of the unchanged data."),
+    Setting("record", _RECORD, None, "What the journal keeps of this point's runs, instead of the site's record."),
 )
 
 

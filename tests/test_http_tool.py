@@ -135,7 +135,7 @@ class Client:
         self.directory = directory
         self.asked: list[str] = []
         self.names = names or {}
-        self.settings = SiteSettings("UTC", "RU", "", {}, (), (), http_hosts=tuple(listed))
+        self.settings = SiteSettings("UTC", "RU", "", {}, (), (), "off", "masked", http_hosts=tuple(listed))
         self.http = Http(Resolver(self._look_up))
 
     def _look_up(self, host: str) -> list[str]:

@@ -305,7 +305,9 @@ def test_metrics_know_the_tools(loop: Loop) -> None:
 
 # --- the protocol, and what hangs --------------------------------------------------------------------------------
 
-GROUND = Ground("a", Path("/nonexistent"), Path("/nonexistent/hooks"), SiteSettings("UTC", "RU", "", {}, (), ()))
+GROUND = Ground(
+    "a", Path("/nonexistent"), Path("/nonexistent/hooks"), SiteSettings("UTC", "RU", "", {}, (), (), "off", "masked")
+)
 CALL = {"t": "call", "id": 1, "tool": "lists", "method": "contains", "arguments": {"name": "vip", "number": 1}}
 
 

@@ -1,0 +1,322 @@
+"""
+What hookd keeps: database files in the state directory, by way of SQLAlchemy.
+
+A file a purpose (`hookd.sqlite`, `runs.sqlite`), so that nobody waits for another's write lock. All HTTP processes have
+the same files open, and may come upon an empty directory at the same moment; commands read beside them. Whoever calls
+writes SQLAlchemy's own expressions, which another database would take as well: what only SQLite needs stands in the
+last section of this module. Open a database after the fork: a connection belongs to the process that made it.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    event,
+    insert,
+    inspect,
+    select,
+    update,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from hookd.errors import StorageError
+
+DIRECTORY_MODE, FILE_MODE = 0o700, 0o600
+BUSY_S = 5.0  # for another process's transaction to end; ours take milliseconds
+
+_VERSION = "schema_version"  # the table that says which hookd understands the file; one row
+_READS = "hookd_reads"  # execution option of a transaction that takes no write lock
+
+
+class Database:
+    """
+    One database file.
+
+    Args:
+        state: The state directory; made if it is not there.
+        name: Of the file.
+        tables: What is in it. Tables that are missing are made; a change of one that exists is a new *version*.
+        version: Of the schema. A file with a higher one was written by a newer hookd.
+        is_durable: Whether what was committed outlives a power failure. It costs a disk's flush a transaction.
+
+    Raises:
+        StorageError: The file cannot be used; says why, and what to do.
+    """
+
+    def __init__(self, state: Path, name: str, tables: MetaData, *, version: int = 1, is_durable: bool = True) -> None:
+        self.path = state / name
+        with _told(self.path):
+            state.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            # Made here, since SQLite would make it readable for all; its -wal and -shm files take after it.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+        self._engine = _sqlite_engine(self.path, is_durable=is_durable)
+        try:
+            self._prepare(tables, version)
+        except StorageError:
+            self.close()
+            raise
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """
+        Give a transaction that holds the write lock; it is committed at the end, and rolled back at an exception.
+
+        Raises:
+            StorageError: The database does not take it.
+        """
+        with _told(self.path), self._engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """
+        Give a transaction that sees one state of the database, and holds up nobody.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with _told(self.path), self._engine.execution_options(**{_READS: True}).begin() as connection:
+            yield connection
+
+    def used_bytes(self, connection: Connection) -> int:
+        """
+        Return how much of the file is in use, as this transaction sees it; what was deleted is used again.
+        """
+        return _sqlite_bytes(connection)[0]
+
+    def give_back(self, connection: Connection) -> None:
+        """
+        Return a little of what is unused to the file system, where it is much.
+        """
+        used, unused = _sqlite_bytes(connection)
+        if unused > max(used // UNUSED_PART, UNUSED_BYTES):
+            _vacuum(connection)
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether a reader that does not end has what is written pile up beside the file."""
+        try:
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size > WAL_BYTES
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def _prepare(self, tables: MetaData, version: int) -> None:
+        schema = Table(_VERSION, MetaData(), Column("version", Integer, nullable=False))
+        with self.read() as connection:
+            names = set(inspect(connection).get_table_names())
+            found = connection.scalar(select(schema.c.version)) if _VERSION in names else None
+        if found is not None and found > version:
+            raise StorageError(
+                f"{self.path}: was written by a newer hookd (its schema is {found}, this hookd knows {version}). "
+                "Install that hookd again, or move the file away: what is in it is then forgotten."
+            )
+        if found == version and names.issuperset(tables.tables):
+            return
+        with self.write() as connection:  # perhaps another process was faster: what it made is not made again
+            schema.create(connection, checkfirst=True)
+            tables.create_all(connection)
+            if connection.scalar(select(schema.c.version)) is None:
+                connection.execute(insert(schema).values(version=version))
+
+
+# ---- hookd.sqlite: what must not be forgotten --------------------------------------------------------------------
+
+NAME = "hookd.sqlite"
+TABLES = MetaData()
+
+_QUARANTINE = Table(
+    "quarantine",
+    TABLES,
+    Column("site", Text, primary_key=True),
+    Column("hook", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("at", Float, nullable=False),  # seconds since 1970
+    Column("detail", Text, nullable=False),
+)
+
+
+class Quarantine:
+    """
+    Hooks that did what no hook may do: every process and every restart sees them, until the file changes.
+
+    Args:
+        state: The state directory.
+
+    Raises:
+        StorageError: The database cannot be used.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._database = Database(state, NAME, TABLES)
+
+    def add(self, site: str, hook: str, digest: str, detail: str) -> None:
+        """
+        Keep *hook* of *site* in this version from being run; *detail* says what it did.
+
+        Raises:
+            StorageError: The database does not take it.
+        """
+        row = {"site": site, "hook": hook, "digest": digest}
+        with self._database.write() as connection:
+            is_known = connection.execute(
+                update(_QUARANTINE).filter_by(**row).values(at=time.time(), detail=detail)
+            ).rowcount
+            if not is_known:
+                connection.execute(insert(_QUARANTINE).values(at=time.time(), detail=detail, **row))
+
+    def all(self) -> frozenset[tuple[str, str, str]]:
+        """
+        Return site, hook and digest of each.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        columns = _QUARANTINE.c
+        with self._database.read() as connection:
+            rows = connection.execute(select(columns.site, columns.hook, columns.digest))
+            return frozenset((row.site, row.hook, row.digest) for row in rows)
+
+    def details(self) -> list[dict[str, Any]]:
+        """
+        Return every row as it is kept, the oldest first.
+
+        Raises:
+            StorageError: The database cannot be read.
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(select(_QUARANTINE).order_by(_QUARANTINE.c.at)).mappings()
+            return [dict(row) for row in rows]
+
+    def forget(self, site: str, hook: str) -> None:
+        """
+        Let every version of *hook* run again.
+
+        Raises:
+            StorageError: The database does not take it.
+        """
+        with self._database.write() as connection:
+            connection.execute(delete(_QUARANTINE).filter_by(site=site, hook=hook))
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+
+# ---- what only SQLite needs --------------------------------------------------------------------------------------
+
+WAL_TRIES = 50  # changing the journal mode does not wait for locks as all else does
+WAL_WAIT_S = 0.1
+WAL_BYTES = 64 * 1024 * 1024  # sixteen times what it comes to where readers end
+UNUSED_PART = 4  # pages are kept for reuse up to a quarter of those in use: giving back moves others into their place
+UNUSED_BYTES = 4 * 1024 * 1024
+GIVEN_PAGES = 256  # at once: 1 MB
+
+# Beginning of SQLite's name for an error → what is wrong, and what to do.
+_FAULTS = (
+    ("SQLITE_NOTADB", "is no database", "damaged"),
+    ("SQLITE_CORRUPT", "is damaged", "damaged"),
+    ("SQLITE_FULL", "there is no room left on its disk", "room"),
+    ("SQLITE_IOERR", "cannot be written", "room"),
+    ("SQLITE_READONLY", "may not be written", "access"),
+    ("SQLITE_CANTOPEN", "cannot be opened", "access"),
+    ("SQLITE_PERM", "may not be opened", "access"),
+    ("SQLITE_BUSY", f"is locked by another program for more than {BUSY_S:g} s", "busy"),
+)
+_REMEDIES = {
+    "damaged": (
+        "Put back a copy, or move it away together with its -wal and -shm files: "
+        "hookd then makes a new one, and what was in it is forgotten."
+    ),
+    "room": "Make room there, or set `state` to a directory on another disk.",
+    "access": "Let the user that hookd runs as write the file and its directory, or set `state` to another one.",
+    "busy": "See who has it open: fuser -v FILE.",
+}
+
+
+def _sqlite_engine(path: Path, *, is_durable: bool) -> Engine:
+    address = URL.create("sqlite", database=str(path))
+    engine = create_engine(address, connect_args={"timeout": BUSY_S, "check_same_thread": False})
+    synchronous = "FULL" if is_durable else "NORMAL"
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: sqlite3.Connection, record: object) -> None:
+        connection.isolation_level = None  # the driver begins no transactions of its own: see below
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only counts before there is a table
+            _turn_on_wal(connection)
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that takes the write lock at its first write fails where another wrote since its first read.
+        reads = connection.get_execution_options().get(_READS)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _turn_on_wal(connection: sqlite3.Connection) -> None:
+    for attempt in range(WAL_TRIES):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or attempt == WAL_TRIES - 1:
+                raise
+            time.sleep(WAL_WAIT_S)
+
+
+def _sqlite_bytes(connection: Connection) -> tuple[int, int]:
+    """Used and unused bytes of the file."""
+    pages, free, size = (
+        int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return (pages - free) * size, free * size
+
+
+def _vacuum(connection: Connection) -> None:
+    """Give pages back, one a statement: the driver makes one step of a statement that returns no columns."""
+    cursor = connection.connection.cursor()
+    for _ in range(GIVEN_PAGES):
+        cursor.execute("PRAGMA incremental_vacuum(1)")
+    cursor.close()
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be opened: {error.strerror}. {_REMEDIES['access']}") from error
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise StorageError(f"{path}: {_fault(error)}") from error
+
+
+def _fault(error: Exception) -> str:
+    original = getattr(error, "orig", None) or error
+    name = getattr(original, "sqlite_errorname", "")
+    for beginning, what, remedy in _FAULTS:
+        if name.startswith(beginning):
+            return f"{what} ({original}). {_REMEDIES[remedy]}"
+    return f"the database does not do this: {original}"
