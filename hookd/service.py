@@ -49,7 +49,7 @@ class Service:
         self.pool = Pool(workers_max=settings.workers_max, spares=settings.spares, on_change=_count_workers)
         self.sites = Sites(settings, self.check, on_removed=self.pool.forget_site, only=only, keeps=keeps)
         self._journal = Journal(settings) if keeps else None
-        self.broker = Broker(make_tools())
+        self.broker = Broker(make_tools(settings.state))
         note = {"note": self._journal.add} if self._journal else {}
         self.runner = Runner(self.pool, self.broker, **note)
         self.is_ready = False

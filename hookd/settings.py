@@ -79,6 +79,8 @@ class SiteSettings:
     record: str
     record_phones: str
     http_hosts: tuple[str, ...] = ()
+    store_keys_max: int = 10_000
+    store_mb_max: int = 16
     files: tuple[Path, ...] = ()
     points: Mapping[str, PointSettings] = field(default_factory=dict)
 
@@ -254,6 +256,8 @@ SITE_SETTINGS = (
         (),
         "Hosts that `http` may reach: names, `*.` names, and addresses that are not public, with a port or without.",
     ),
+    Setting("store_keys_max", _integer(0, 1_000_000), 10_000, "Keys that `store` keeps for the site."),
+    Setting("store_mb_max", _integer(0, 1024), 16, "Megabytes that `store` keeps for the site, keys included."),
     Setting("record", _RECORD, "on", "What the journal keeps of a run: off, on, or raw (with path and headers)."),
     Setting("record_phones", _choice("masked", "plain"), "masked", "How the journal writes numbers of people."),
 )

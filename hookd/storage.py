@@ -21,6 +21,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Float,
+    Index,
     Integer,
     MetaData,
     Table,
@@ -152,6 +153,25 @@ _QUARANTINE = Table(
     Column("digest", Text, primary_key=True),
     Column("at", Float, nullable=False),  # seconds since 1970
     Column("detail", Text, nullable=False),
+)
+
+# What hooks keep by the tool `store`, and what a site uses for it: its row is the lock of the site's changes.
+STORE = Table(
+    "store",
+    TABLES,
+    Column("site", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),  # JSON
+    Column("bytes", Integer, nullable=False),  # of key and value
+    Column("expires", Float),  # seconds since 1970
+    Index("store_by_expiry", "site", "expires"),
+)
+STORE_USE = Table(
+    "store_use",
+    TABLES,
+    Column("site", Text, primary_key=True),
+    Column("key_count", Integer, nullable=False),
+    Column("byte_count", Integer, nullable=False),
 )
 
 

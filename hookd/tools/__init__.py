@@ -6,17 +6,25 @@ are what `sandbox.signatures` lets hooks call. They run in threads (`threads`), 
 from workers (`broker`).
 """
 
+from pathlib import Path
+
 from hookd.tools.broker import Answer, Broker, RunCalls, StandIn, Tools
 from hookd.tools.call import Call, Ground, Method, ToolCall
 from hookd.tools.http import Http
 from hookd.tools.lists import Lists
+from hookd.tools.store import Store
 
 __all__ = ["Answer", "Broker", "Call", "Ground", "Method", "RunCalls", "StandIn", "ToolCall", "Tools", "make_tools"]
 
 
-def make_tools() -> Tools:
+def make_tools(state: Path) -> Tools:
     """
-    Return every tool of an installation.
+    Return every tool of an installation that keeps its state in the directory *state*.
     """
-    http, lists = Http(), Lists()
-    return Tools({"http": http.methods(), "lists": lists.methods()}, http.close)
+    http, lists, store = Http(), Lists(), Store(state)
+
+    def close() -> None:
+        http.close()
+        store.close()
+
+    return Tools({"http": http.methods(), "lists": lists.methods(), "store": store.methods()}, close)
