@@ -12,7 +12,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +77,9 @@ class Run:
         printed: What the hook printed.
         times_ms: validate, wait, hook and total.
         digest: Of the hook's version, hex; "" where there is none.
-        calls: What it asked of tools that act outside of the sandbox.
+        linkedid: Of the call, as the PBX names it; "" where the request does not tell.
+        isolation: Level of the sandbox that the hook ran in; "" where none is known.
+        calls: What it asked of tools that act outside of the sandbox, in order.
     """
 
     run_id: str
@@ -92,17 +94,85 @@ class Run:
     times_ms: dict[str, float] = field(default_factory=dict)
     digest: str = ""
     linkedid: str = ""
+    isolation: str = ""
     calls: list[ToolCall] = field(default_factory=list)
+
+
+def document(run: Run) -> dict[str, Json]:
+    """
+    Return the whole of *run*: what `?explain=1`, `hookd run --format json` and the journal show.
+    """
+    error = run.error and {
+        "code": run.error.code,
+        "file": run.error.file,
+        "line": run.error.line,
+        "message": run.error.message,
+        "remedy": run.error.remedy,
+        "text": str(run.error),
+    }
+    return {
+        "run_id": run.run_id,
+        "site": run.site,
+        "point": run.point,
+        "outcome": run.outcome,
+        "reason": run.reason or None,
+        "reply": run.reply,
+        "error": error,
+        "warnings": [{"path": warning.path, "message": warning.message} for warning in run.warnings],
+        "print": run.printed,
+        "calls": [call_document(call) for call in run.calls],
+        "times_ms": {phase: round(milliseconds, 3) for phase, milliseconds in run.times_ms.items()},
+        "digest": run.digest or None,
+        "linkedid": run.linkedid or None,
+        "isolation": run.isolation or None,
+    }
+
+
+def call_document(call: ToolCall) -> dict[str, Json]:
+    """
+    Return *call* as a document: what `?explain=1` and `--format json` show of a tool call.
+    """
+    return {
+        "tool": call.tool,
+        "method": call.method,
+        "summary": call.summary,
+        "ms": round(call.ms, 3),
+        "error": call.error or None,
+        "would_call": call.pretended,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """
+    What an HTTP request came with, for whoever writes runs down.
+
+    Attributes:
+        path: With the query.
+        headers: Lower-case name → value.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[bytes, bytes]
+    body: bytes
+
+
+Note = Callable[[Run, Site, Json, Origin | None], None]
 
 
 class Runner:
     """
     Runs hooks in the workers of *pool*, with the tools of *broker*.
+
+    Args:
+        note: Called with each run that has ended, its site, its request and where that came from; it must not wait.
     """
 
-    def __init__(self, pool: Pool, broker: Broker) -> None:
+    def __init__(self, pool: Pool, broker: Broker, note: Note = lambda *_: None) -> None:
         self._pool = pool
         self._broker = broker
+        self._note = note
         self._ids = _run_ids()
         self._ended: list[Run] = []
         self.is_stopping = False
@@ -119,6 +189,7 @@ class Runner:
         settings: Mapping[str, Json] | None = None,
         now: str | None = None,
         stand_in: StandIn | None = None,
+        origin: Origin | None = None,
     ) -> Run:
         """
         Return the run of *site*'s hook for *point* on the request *document*.
@@ -130,13 +201,16 @@ class Runner:
             settings: Used instead of the site's settings.toml (tests of hooks).
             now: ISO time at which the hook's clock stands still (tests of hooks).
             stand_in: Answers calls of tools in their place (commands, tests of hooks).
+            origin: What the request came with, where it came by HTTP.
 
         Raises:
             ContractError: No valid reply can be built from the request.
         """
         request = contract.read_request(point, document)
         given = _Given(settings, now, stand_in)
-        return await self._run(site, request, given, started=started, limit_s=limit_s, odd=odd)
+        run = await self._run(site, request, given, started=started, limit_s=limit_s, odd=odd)
+        self._note(run, site, document, origin)
+        return run
 
     async def run_job(
         self,
@@ -156,8 +230,7 @@ class Runner:
         """
         request = contract.Request(job_point(name), job, job, ())
         run = await self._run(site, request, _Given(settings, now, stand_in), started=started)
-        if run.outcome == "unchanged":
-            run.outcome = "ok"
+        self._note(run, site, job, None)
         return run
 
     async def _run(
@@ -327,20 +400,6 @@ class _Order:
         return [*messages, run]
 
 
-def call_document(call: ToolCall) -> dict[str, Json]:
-    """
-    Return *call* as a document: what `?explain=1` and `--format json` show of a tool call.
-    """
-    return {
-        "tool": call.tool,
-        "method": call.method,
-        "summary": call.summary,
-        "ms": round(call.ms, 3),
-        "error": call.error or None,
-        "would_call": call.pretended,
-    }
-
-
 def load_message(hook: Hook) -> dict[str, Any]:
     """
     Return the message that has a worker compile *hook*.
@@ -474,7 +533,7 @@ def _account(run: Run) -> None:
         "ms": round(run.times_ms["total"], 2),
     }
     if run.linkedid:
-        facts["call"] = run.linkedid
+        facts["call"] = mask(run.linkedid)  # a uniqueid stays; what else a PBX calls its channels may hold a number
     if run.reason:
         facts["reason"] = run.reason
     if run.error:
@@ -482,7 +541,12 @@ def _account(run: Run) -> None:
     if run.warnings:
         facts["warnings"] = [mask(str(warning)) for warning in run.warnings]
     if run.calls:
-        facts["calls"] = [mask(f"{call.name} {call.ms:.0f} ms {call.error}".rstrip()) for call in run.calls]
+        facts["calls"] = [_call_facts(call) for call in run.calls]
     if run.printed:
         facts["print"] = mask(run.printed)
     (log.warning if run.outcome == "fallback" else log.info)("run", **facts)
+
+
+def _call_facts(call: ToolCall) -> dict[str, Any]:
+    facts: dict[str, Any] = {"call": mask(call.name), "ms": round(call.ms, 2)}
+    return facts | {"error": mask(call.error)} if call.error else facts

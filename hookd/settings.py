@@ -18,6 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hookd.errors import SettingsError
+from hookd.hosts import read_entry
 from hookd.hours import parse_holidays, parse_hours
 from hookd.names import meant
 
@@ -53,10 +54,14 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class PointSettings:
-    """Settings of one point: its limit in seconds, and the reply's data when its hook fails (a dict, or None)."""
+    """
+    Settings of one point: its limit in seconds, the reply's data when its hook fails (a dict, or None), and what of
+    its runs is recorded (None: as the site says).
+    """
 
     timeout_s: float | None = None
     on_error: dict[str, Any] | None = None
+    record: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,11 @@ class SiteSettings:
     hours: Mapping[str, str]
     holidays: tuple[str, ...]
     tokens: tuple[str, ...]
+    record: str
+    record_phones: str
+    http_hosts: tuple[str, ...] = ()
+    store_keys_max: int = 10_000
+    store_mb_max: int = 16
     files: tuple[Path, ...] = ()
     points: Mapping[str, PointSettings] = field(default_factory=dict)
     jobs: Mapping[str, JobSettings] = field(default_factory=dict)
@@ -113,6 +123,8 @@ class Settings:
     spares: int
     operator_tokens: tuple[str, ...]
     log_format: str
+    journal_days: int
+    journal_mb: int
     site: SiteSettings
 
     @property
@@ -183,6 +195,17 @@ def _tokens(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _http_hosts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(host, str) for host in value):
+        raise ValueError('a list of hosts is expected, such as ["api.example.org", "*.example.org", "10.0.0.5:8080"]')
+    for host in value:
+        try:
+            read_entry(host)
+        except ValueError as error:
+            raise ValueError(f"{host!r}: {error}") from error
+    return tuple(value)
+
+
 def _zone(value: Any) -> str:
     try:
         ZoneInfo(_string(value))
@@ -212,6 +235,8 @@ def _holidays(value: Any) -> tuple[str, ...]:
     return tuple(sorted(day.isoformat() for day in parse_holidays(value)))
 
 
+_RECORD = _choice("off", "on", "raw")
+
 # Attribute of Settings, in the order of the README's table.
 SETTINGS = (
     Setting("bind", _bind, "127.0.0.1:8080", 'Where hookd listens: "host:port", or "unix:/path".'),
@@ -229,6 +254,8 @@ SETTINGS = (
     ),
     Setting("operator_tokens_file", _path, None, "File with one operator token a line."),
     Setting("log_format", _choice("auto", "json", "text"), "auto", "auto: text on a terminal, else JSON."),
+    Setting("journal_days", _integer(1, 3650), 14, "Days after which a run is gone from the journal."),
+    Setting("journal_mb", _integer(8, 1_000_000), 256, "Megabytes of the journal; the oldest runs make room."),
 )
 
 SITE_SETTINGS = (
@@ -239,6 +266,16 @@ SITE_SETTINGS = (
     Setting("holidays", _holidays, (), "Dates without working hours."),
     Setting("tokens", _tokens, (), "Who may ask the points of this site; several at once, for rotation."),
     Setting("tokens_file", _path, None, "File with one token a line; re-read when it changes."),
+    Setting(
+        "http_hosts",
+        _http_hosts,
+        (),
+        "Hosts that `http` may reach: names, `*.` names, and addresses that are not public, with a port or without.",
+    ),
+    Setting("store_keys_max", _integer(0, 1_000_000), 10_000, "Keys that `store` keeps for the site."),
+    Setting("store_mb_max", _integer(0, 1024), 16, "Megabytes that `store` keeps for the site, keys included."),
+    Setting("record", _RECORD, "on", "What the journal keeps of a run: off, on, or raw (with path and headers)."),
+    Setting("record_phones", _choice("masked", "plain"), "masked", "How the journal writes numbers of people."),
 )
 
 MAX_TIMEOUT_S = 30.0
@@ -268,6 +305,7 @@ def _on_error(value: Any) -> dict[str, Any]:
 POINT_SETTINGS = (
     Setting("timeout_s", _timeout, None, "Seconds from the request's headers until the hook is stopped."),
     Setting("on_error", _on_error, None, "Data of the reply when the hook fails, instead of the unchanged data."),
+    Setting("record", _RECORD, None, "What the journal keeps of this point's runs, instead of the site's record."),
 )
 
 

@@ -23,7 +23,7 @@ from hookd.settings import SiteSettings
 from hookd.sites import site_message
 from tests.conftest import is_alive
 
-SITE = site_message(SiteSettings("UTC", "RU", "", {}, (), ()))
+SITE = site_message(SiteSettings("UTC", "RU", "", {}, (), (), "off", "masked"))
 GOOD = "def hook(request):\n    return request\n"
 ENDLESS = "def hook(request):\n    while True:\n        pass\n"
 DONE = {"t": "done", "ok": None, "cpu_s": 0.1, "rss_kb": 1000}

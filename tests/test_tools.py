@@ -20,7 +20,7 @@ from hookd.runner import Run
 from hookd.sandbox import signatures, wire
 from hookd.sandbox.pool import End, Pool, RunEnded
 from hookd.settings import SiteSettings
-from hookd.tools import Broker, Call, Ground, Method, ToolCall
+from hookd.tools import Broker, Call, Ground, Method, ToolCall, Tools
 from tests.test_pool import DONE, Taken, with_pool
 from tests.test_worker import Loop
 
@@ -305,14 +305,16 @@ def test_metrics_know_the_tools(loop: Loop) -> None:
 
 # --- the protocol, and what hangs --------------------------------------------------------------------------------
 
-GROUND = Ground("a", Path("/nonexistent"), Path("/nonexistent/hooks"), SiteSettings("UTC", "RU", "", {}, (), ()))
+GROUND = Ground(
+    "a", Path("/nonexistent"), Path("/nonexistent/hooks"), SiteSettings("UTC", "RU", "", {}, (), (), "off", "masked")
+)
 CALL = {"t": "call", "id": 1, "tool": "lists", "method": "contains", "arguments": {"name": "vip", "number": 1}}
 
 
 def broker(do: Callable[[Call], Any]) -> Broker:
     """A broker with one tool, which does *do*."""
     methods = dict.fromkeys(signatures.SIGNATURES["lists"], Method(do, lambda arguments: str(arguments["name"])))
-    return Broker({"lists": methods})
+    return Broker(Tools({"lists": methods}))
 
 
 HOSTILE_CALLS: Mapping[str, list[dict[str, Any]]] = {
@@ -510,7 +512,8 @@ def test_a_timeout_names_the_tool(loop: Loop) -> None:
     """
     release = threading.Event()
     tools = loop.service.broker.tools
-    loop.service.broker.tools = {"lists": dict.fromkeys(tools["lists"], Method(lambda call: release.wait(5), _name))}
+    hang = Method(lambda call: release.wait(5), _name)
+    loop.service.broker.tools = Tools({"lists": {"contains": hang}})
     save_list(loop, "vip.txt", "101\n")
     try:
         run = loop.run(hook("lists.contains('vip', 1)"))

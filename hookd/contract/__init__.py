@@ -272,7 +272,7 @@ def _cancelled(point: Point) -> Reply:
 
 def _ignored(point: Point, change: Json) -> Reply:
     if change is None or change == {}:
-        return Reply(NO_DATA, "unchanged", ())
+        return Reply(NO_DATA, "ok" if point.is_job else "unchanged", ())
     what = "nobody reads what a job returns" if point.is_job else "this point's reply has no data"
     return Reply(NO_DATA, "ok", (Violation("", f"{shown(change)} is ignored: {what}."),))
 

@@ -79,6 +79,7 @@ class Parameter:
 
 _SECONDS = (int, float)
 _KEY = Parameter("key", (str,), is_required=True, low=1, high=200)
+_VALUE = Parameter("value", is_required=True)
 _TTL = Parameter("ttl_s", _SECONDS, low=1, high=SECONDS_MAX)
 _NUMBER = (str, int, type(None))
 _LIST = Parameter("name", (str,), is_required=True, low=1, high=100)
@@ -94,6 +95,7 @@ _REQUEST = (
 # Tool → method → parameters, in their order.
 SIGNATURES: Mapping[str, Mapping[str, tuple[Parameter, ...]]] = MappingProxyType(
     {
+        "http": dict.fromkeys(("get", "post", "put", "patch", "delete"), _REQUEST),
         "jobs": {
             "enqueue": (
                 Parameter("name", (str,), is_required=True, low=1, high=63),
@@ -105,6 +107,13 @@ SIGNATURES: Mapping[str, Mapping[str, tuple[Parameter, ...]]] = MappingProxyType
         "lists": {
             "contains": (_LIST, Parameter("number", _NUMBER, is_required=True, high=INTEGER_MAX)),
             "lookup": (_LIST, Parameter("key", _NUMBER, is_required=True, high=INTEGER_MAX), Parameter("default")),
+        },
+        "store": {
+            "get": (_KEY, Parameter("default")),
+            "set": (_KEY, _VALUE, _TTL),
+            "delete": (_KEY,),
+            "incr": (_KEY, Parameter("by", (int,), default=1, low=-INTEGER_MAX, high=INTEGER_MAX), _TTL),
+            "add_if_absent": (_KEY, _VALUE, _TTL),
         },
     }
 )

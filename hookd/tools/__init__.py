@@ -6,20 +6,33 @@ are what `sandbox.signatures` lets hooks call. They run in threads (`threads`), 
 from workers (`broker`).
 """
 
+from pathlib import Path
+
 from hookd.jobs import Jobs
 from hookd.tools.broker import Answer, Broker, RunCalls, StandIn, Tools
 from hookd.tools.call import Call, Ground, Method, ToolCall
+from hookd.tools.http import Http
 from hookd.tools.jobs import JobsTool
 from hookd.tools.lists import Lists
+from hookd.tools.store import Store
 
 __all__ = ["Answer", "Broker", "Call", "Ground", "Method", "RunCalls", "StandIn", "ToolCall", "Tools", "make_tools"]
 
 
-def make_tools(jobs: Jobs) -> Tools:
+def make_tools(state: Path, jobs: Jobs) -> Tools:
     """
-    Return every tool of an installation: tool → method → what does it.
+    Return every tool of an installation that keeps its state in the directory *state*, and promises its *jobs*.
+    """
+    http, lists, store = Http(), Lists(), Store(state)
 
-    Args:
-        jobs: Where jobs are promised.
-    """
-    return {"jobs": JobsTool(jobs).methods(), "lists": Lists().methods()}
+    def close() -> None:
+        http.close()
+        store.close()
+
+    tools = {
+        "http": http.methods(),
+        "jobs": JobsTool(jobs).methods(),
+        "lists": lists.methods(),
+        "store": store.methods(),
+    }
+    return Tools(tools, close)

@@ -21,16 +21,28 @@ import structlog
 from hookd import metrics
 from hookd.errors import ToolFailedError
 from hookd.sandbox import signatures, wire
-from hookd.tools.call import Call, Ground, Json, Method, ToolCall
+from hookd.tools.call import Call, Ground, Json, Method, ToolCall, late
 from hookd.tools.threads import Threads
 
 THREADS_MAX = 32  # of one process: its workers have a call each at most, the rest is for those that linger
 TEXT_CHARACTERS = 500  # of a message or remedy
 
 Message = dict[str, Any]
-Tools = Mapping[str, Mapping[str, Method]]
-
 log = structlog.get_logger("hookd.tools")
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """
+    What there is to call.
+
+    Attributes:
+        methods: Tool → method → what does it.
+        close: Ends what they keep.
+    """
+
+    methods: Mapping[str, Mapping[str, Method]]
+    close: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,7 @@ class Broker:
         End the threads.
         """
         self.threads.close()
+        self.tools.close()
 
 
 class RunCalls:
@@ -101,13 +114,13 @@ class RunCalls:
             FrameError: No honest worker asks for this.
         """
         tool, name, arguments = message["tool"], message["method"], message["arguments"]
-        if tool not in self._names or tool not in self._broker.tools:
+        if tool not in self._names or tool not in self._broker.tools.methods:
             raise wire.FrameError(f"a call of {tool[:20]!r}, which this hook does not name")
         if not signatures.is_valid(tool, name, arguments):
             raise wire.FrameError(f"a call of {tool} with what it never takes")
         if len(orjson.dumps(arguments)) > signatures.ARGUMENT_BYTES:
             raise wire.FrameError(f"a call of {tool} with more than a worker ever sends")
-        method = self._broker.tools[tool][name]
+        method = self._broker.tools.methods[tool][name]
         now = time.monotonic()
         limit_s = arguments.get("timeout_s")
         deadline = self._deadline if limit_s is None else min(self._deadline, now + limit_s)
@@ -131,10 +144,9 @@ class RunCalls:
             self._note(self._current, "the run ended before the answer", "abandoned", None)
 
     def _expire(self, current: "_Current") -> None:
-        limit_s = current.call.arguments["timeout_s"]
-        message = f"{current.call.name} {current.summary}: no answer within {limit_s:g} s (timeout_s)."
         current.call.abort()
-        self._end(current, Answer(error=(message, "Give it longer, or go on without: try: … except Exception: …")))
+        error = late(current.call, current.summary)
+        self._end(current, Answer(error=(error.message, error.remedy)))
 
     def _end(self, current: "_Current", answer: Answer) -> None:
         if self._current is not current:

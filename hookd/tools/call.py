@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hookd.errors import ToolFailedError
 from hookd.settings import SiteSettings
 
 Json = Any
@@ -86,6 +87,16 @@ class Call:
                 shut()
 
 
+def late(call: Call, summary: str) -> ToolFailedError:
+    """
+    Return what a hook is told where *call*, about *summary*, had no answer by its deadline.
+    """
+    limit_s = call.arguments.get("timeout_s")
+    within = f"no answer within {limit_s:g} s (timeout_s)." if limit_s else "no answer in time."
+    remedy = "Give it longer, or go on without: try: … except Exception: …"
+    return ToolFailedError(f"{call.name} {summary}: {within}", remedy)
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
     """
@@ -94,7 +105,8 @@ class Method:
     Attributes:
         do: Does the work, in a thread; raises ToolFailedError.
         summary: What the call is about, in the run's record: a host, a key, a list; never a secret.
-        is_acting: Whether it reaches beyond the files of the site: commands only say that it would.
+        is_acting: Whether it changes something, or somebody else learns of it: commands only say that it would.
+        is_local: Whether it reads the site's own files and nothing else: it does in tests of hooks, too.
         pretend: What a command answers instead.
         recorded: Makes an answer of what a test case has in its place; raises ValueError saying what is expected.
     """
@@ -102,6 +114,7 @@ class Method:
     do: Callable[[Call], Json]
     summary: Callable[[Mapping[str, Json]], str]
     is_acting: bool = True
+    is_local: bool = False
     pretend: Callable[[Mapping[str, Json]], Json] = lambda arguments: None
     recorded: Callable[[Json], Json] = lambda answer: answer
 
