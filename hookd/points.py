@@ -327,6 +327,16 @@ def job_point(name: str) -> Point:
     )
 
 
+def point_of(hook: str) -> Point | None:
+    """
+    Return the point that the hook of this name answers, be it a job; None where no hook can be called so.
+    """
+    folder, _, name = hook.rpartition("/")
+    if folder == JOBS and JOB_NAME.fullmatch(name):
+        return job_point(name)
+    return POINTS.get(hook)
+
+
 def job_names(hooks: Path) -> list[str]:
     """
     Return the names of the jobs in a site's hooks directory.

@@ -3,9 +3,9 @@ One run, from a request to a reply: the page to read first.
 
     request → contract → hook → sandbox → contract → reply
 
-Every way into hookd (HTTP, commands, tests of hooks) comes through `Runner.run`. It always returns a run with a valid
-reply; the only thing it raises is what the sender has to mend, before any hook was asked. Jobs come through
-`Runner.run_job`: the same run, with nobody who reads a reply.
+Every way into hookd (HTTP, jobs, commands, tests of hooks) comes through `Runner.run`. It always returns a run with a
+valid reply; the only thing it raises is what the sender has to mend, before any hook was asked. To it a job is a point
+that is asked with the job and replies nothing.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from hookd.documents import Json
 from hookd.errors import Problem, ReplyError, Violation
 from hookd.hooks import Hook, settings_of
 from hookd.logs import mask
-from hookd.points import JOBS, RECORD_POINT, Point, job_point
+from hookd.points import JOBS, RECORD_POINT, Point
 from hookd.sandbox.pool import Busy, End, Pool, RunEnded, Worker
 from hookd.settings import JobSettings
 from hookd.sites import Site
@@ -207,43 +207,6 @@ class Runner:
             ContractError: No valid reply can be built from the request.
         """
         request = contract.read_request(point, document)
-        given = _Given(settings, now, stand_in)
-        run = await self._run(site, request, given, started=started, limit_s=limit_s, odd=odd)
-        self._note(run, site, document, origin)
-        return run
-
-    async def run_job(
-        self,
-        site: Site,
-        name: str,
-        job: dict[str, Json],
-        *,
-        started: float,
-        settings: Mapping[str, Json] | None = None,
-        now: str | None = None,
-        stand_in: StandIn | None = None,
-    ) -> Run:
-        """
-        Return the run of *site*'s hook for the job *name* on the document *job*: its outcome is ok or fallback.
-
-        The other arguments are those of `run`.
-        """
-        request = contract.Request(job_point(name), job, job, ())
-        run = await self._run(site, request, _Given(settings, now, stand_in), started=started)
-        self._note(run, site, job, None)
-        return run
-
-    async def _run(
-        self,
-        site: Site,
-        request: contract.Request,
-        given: "_Given",
-        *,
-        started: float,
-        limit_s: float | None = None,
-        odd: tuple[Violation, ...] = (),
-    ) -> Run:
-        point = request.point
         run = Run(next(self._ids), site.name, point.name, warnings=odd + request.warnings)
         run.linkedid = _linkedid(request.raw)
         validated = time.monotonic()
@@ -253,12 +216,13 @@ class Runner:
         if hook is None:
             self._without_hook(run, site, request)
         else:
-            chosen = given.settings if given.settings is not None else settings_of(snapshot, point.name)
-            order = _Order(site, point, hook, chosen, given.now, given.stand_in)
+            chosen = settings if settings is not None else settings_of(snapshot, point.name)
+            order = _Order(site, point, hook, chosen, now, stand_in)
             timeout_s = limit(site, point, limit_s)
             await self._with_hook(run, order, request, started=started, timeout_s=timeout_s, validated=validated)
         run.times_ms["total"] = (time.monotonic() - started) * 1000
         self._account_later(run)
+        self._note(run, site, document, origin)
         return run
 
     def _account_later(self, run: Run) -> None:
@@ -367,15 +331,6 @@ class Runner:
         run.outcome = reply.outcome
         run.warnings += reply.warnings
         run.reply = contract.envelope(reply.data)
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """What commands and tests of hooks put in the place of what is there."""
-
-    settings: Mapping[str, Json] | None
-    now: str | None
-    stand_in: StandIn | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def save(loop: Loop, files: dict[str, str | None]) -> Snapshot:
 def run(loop: Loop, source: str | None, job: dict[str, Any] = JOB) -> Run:
     save(loop, {"jobs/note.py": None})
     save(loop, {"jobs/note.py": source})
-    work = loop.service.runner.run_job(site_of(loop), "note", job, started=time.monotonic())
+    work = loop.service.runner.run(site_of(loop), job_point("note"), job, started=time.monotonic())
     return loop.do(work)
 
 

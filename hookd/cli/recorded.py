@@ -12,7 +12,7 @@ from hookd.differences import MISSING, Difference, differences, shown
 from hookd.documents import Json
 from hookd.errors import ContractError, UsageError
 from hookd.history import History
-from hookd.points import POINTS, Point
+from hookd.points import Point, point_of
 from hookd.runner import Run
 
 COMPARED = ("outcome", "reason", "reply")
@@ -50,7 +50,7 @@ class Recorded:
         Raises:
             UsageError: This hookd has no such point.
         """
-        point = POINTS.get(self.document["point"])
+        point = point_of(str(self.document["point"]))
         if point is None:
             raise UsageError(f"run {self.id}: this hookd has no point {self.document['point']!r}")
         return point

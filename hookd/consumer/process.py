@@ -31,6 +31,7 @@ from hookd.consumer.engine import Attempt, DurableEngine, Interrupted
 from hookd.documents import Json
 from hookd.errors import HookdError, StorageError
 from hookd.jobs import DEAD, DONE, JOB, KEPT_S, PARKED, RUNNING, WAITING, Job, Jobs, Note
+from hookd.points import job_point
 from hookd.runner import job_settings
 from hookd.sandbox import jail
 from hookd.service import Service
@@ -237,9 +238,8 @@ class Consumer:
         if site is None:
             return _Result(PARKED, NO_SITE)
         self._note(Note(job.id, job.attempt, RUNNING, job.attempt))
-        run = await self._service.runner.run_job(
-            site, job.name, inbox.document(job), started=asyncio.get_running_loop().time()
-        )
+        started = asyncio.get_running_loop().time()
+        run = await self._service.runner.run(site, job_point(job.name), inbox.document(job), started=started)
         if run.outcome == "ok":
             return _Result(DONE)
         if self._service.runner.is_stopping:

@@ -113,11 +113,13 @@ def preload() -> None:
 
 def read_request(point: Point, body: Json) -> Request:
     """
-    Return the request of *point* in *body*: the object itself, or the one under its key `params`.
+    Return the request of *point* in *body*: the object itself, or the one under its key `params`. A job is its own.
 
     Raises:
         ContractError: No valid reply can be built: it is no object, or a required key is missing or of a wrong type.
     """
+    if point.is_job:
+        return Request(point, body, body, ())
     raw = _unwrapped(point, body)
     plan = _plan(point.name)
     refused, odd = Findings(), Findings()
