@@ -16,7 +16,7 @@ LAYERS = (
     ("web",),
     ("consumer",),
     ("service", "scaffold", "cases", "review", "history"),
-    ("journal",),
+    ("journal", "alerts"),
     ("runner",),
     ("sites",),
     ("hooks",),

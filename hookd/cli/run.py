@@ -11,14 +11,15 @@ from typing import Any
 
 from hookd import cases, contract, documents, samples
 from hookd.cli import recorded
-from hookd.cli.arguments import add_format, add_point, add_site, assignment, sample
+from hookd.cli.arguments import add_format, add_hook, add_site, assignment, sample
 from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json
 from hookd.cli.session import with_site
 from hookd.differences import differences, shown
 from hookd.documents import Json
 from hookd.errors import ContractError, NotJsonError, SampleError, UsageError
 from hookd.hooks import settings_of
-from hookd.points import POINTS
+from hookd.jobs import example
+from hookd.points import JOBS, POINTS
 from hookd.runner import Run, document
 from hookd.service import Service
 from hookd.sites import Site
@@ -32,10 +33,10 @@ Change = Callable[[Json, Mapping[str, Json]], Json]
 def add_parser(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("run", help="run a hook once and show the reply and what it changes")
-    add_point(parser, is_optional=True)
+    add_hook(parser, is_optional=True)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--sample", metavar="NAME", help="see `hookd samples POINT`; without it the first of them")
-    source.add_argument("--input", metavar="FILE", help=f"the body of a request; {STDIN} is standard input")
+    source.add_argument("--input", metavar="FILE", help=f"a request's body, a job's payload; {STDIN} is standard input")
     source.add_argument(
         "--from",
         dest="recorded",
@@ -140,11 +141,21 @@ def _call_line(call: ToolCall) -> str:
 
 def _read(args: argparse.Namespace) -> tuple[str, Json]:
     """Return what the request is called in messages, and its body."""
+    if args.point.is_job:
+        return _read_job(args)
     if args.input is None:
         name = args.sample or samples.default(args.point)
         return f"sample {name}", _changed(cases.changed, sample(args.point, name), args.set)
     name = "standard input" if args.input == STDIN else args.input
     return name, _changed(cases.changed, _parse(name, args.input), args.set)
+
+
+def _read_job(args: argparse.Namespace) -> tuple[str, Json]:
+    if args.sample:
+        raise UsageError("there are no samples of jobs; name a file with the payload: --input FILE")
+    name = "standard input" if args.input == STDIN else args.input or "no payload"
+    payload = _parse(name, args.input) if args.input else {}
+    return name, _changed(samples.laid_over, example(args.point.name.removeprefix(f"{JOBS}/"), payload), args.set)
 
 
 def _parse(name: str, path: str) -> Json:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from hookd import cases, scaffold
 from hookd.cli import recorded
-from hookd.cli.arguments import add_config, add_format, add_site, point
+from hookd.cli.arguments import add_config, add_format, add_site, hook
 from hookd.cli.output import OK, complain, print_json, shown
 from hookd.cli.recorded import Recorded
 from hookd.cli.session import read_settings, with_site
@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("runs", help="list the runs of the journal, show one, or make a test of it")
     add_site(parser, default=None)
-    parser.add_argument("--point", type=point, metavar="POINT", help="only runs of this point")
+    parser.add_argument("--point", type=hook, metavar="HOOK", help="only runs of this point, or of jobs/NAME")
     parser.add_argument("--outcome", choices=cases.OUTCOMES, metavar="OUTCOME", help=", ".join(cases.OUTCOMES))
     parser.add_argument("--reason", choices=cases.REASONS, metavar="REASON", help=", ".join(cases.REASONS))
     parser.add_argument("--call", default="", metavar="LINKEDID", help="only runs of this call")
