@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from hookd import figure_files, metrics
+from hookd.answers import pretend
 from hookd.journal import Journal
 from hookd.runner import Runner
 from hookd.sandbox import wire
@@ -33,7 +34,8 @@ class Service:
     Args:
         only: The one site whose hooks are loaded; None is all.
         keeps: Whether the state directory is written to: the last good version of a hook, which outlives a broken
-            edit, and the journal. Commands take the files as they are, and write nothing.
+            edit, and the journal. Commands take the files as they are, write nothing, and only pretend to call tools
+            that act.
         on_ready: Called when it is started.
     """
 
@@ -50,8 +52,10 @@ class Service:
         self.sites = Sites(settings, self.check, on_removed=self.pool.forget_site, only=only, keeps=keeps)
         self._journal = Journal(settings) if keeps else None
         self.broker = Broker(make_tools(settings.state))
-        note = {"note": self._journal.add} if self._journal else {}
-        self.runner = Runner(self.pool, self.broker, **note)
+        if self._journal:
+            self.runner = Runner(self.pool, self.broker, note=self._journal.add)
+        else:
+            self.runner = Runner(self.pool, self.broker, stand_in=pretend)
         self.is_ready = False
         self._on_ready = on_ready
         self._follow: asyncio.Task[None] | None = None
