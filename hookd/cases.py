@@ -7,7 +7,8 @@ Tests of hooks are files: `hooks/tests/<point>/<case>.json`, one request and wha
 A case names its request: a sample, or the whole request, with single values set; a case of a job, which lies in
 `hooks/tests/jobs/<name>/`, names its payload, or the whole job. Its `settings` replace the table that
 the site has for the hook, so that a test says the same tomorrow; without them the site's apply. `now` stops the hook's
-clock. Of the run only what the case names is compared.
+clock, and tools are not called: `tools` has what they answer (`answers`). Of the run only what the case names is
+compared.
 """
 
 import re
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from hookd import contract, documents, samples
+from hookd import answers, contract, documents, samples
+from hookd.answers import Recorded, Replay
 from hookd.differences import MISSING, Difference, differences
 from hookd.documents import Json
 from hookd.errors import ContractError, NotJsonError, Problem, SampleError
@@ -47,6 +49,7 @@ class Case:
         request: The body to post.
         settings: Instead of the site's settings for the hook; None leaves those.
         now: ISO time at which the hook's clock stands still, or None.
+        tools: What tools answer.
         expected: What the case names of outcome, reason, reply (its data), print and warnings.
     """
 
@@ -56,6 +59,7 @@ class Case:
     request: Json
     settings: Mapping[str, Json] | None
     now: str | None
+    tools: tuple[Recorded, ...]
     expected: Mapping[str, Json]
 
 
@@ -119,8 +123,11 @@ async def run(runner: Runner, site: Site, case: Case, *, started: float) -> Resu
     """
     Run *case* on *site*'s hook, and compare; *started* is the event loop's time.
     """
-    ended = await runner.run(site, case.point, case.request, started=started, settings=case.settings, now=case.now)
-    return Result(case, ended, tuple(compare(case, observed(ended))))
+    replay = Replay(case.tools)
+    ended = await runner.run(
+        site, case.point, case.request, started=started, settings=case.settings, now=case.now, stand_in=replay
+    )
+    return Result(case, ended, (*compare(case, observed(ended)), *replay.differences()))
 
 
 def observed(run: Run) -> dict[str, Json]:
@@ -141,6 +148,9 @@ def expecting(run: Run, request: Json, *, settings: Mapping[str, Json], now: str
     """
     found = observed(run)
     case: dict[str, Json] = {"request": request, "settings": dict(settings), "now": now}
+    recorded = answers.pretended(run.calls)
+    if recorded:
+        case["tools"] = recorded
     return case | {key: found[key] for key in ("outcome", "reason", "reply") if key in found}
 
 
@@ -196,6 +206,7 @@ def _read_case(path: Path, file: str, parts: tuple[str, ...]) -> Case:
         request=_request(point, table, file),
         settings=table.get("settings"),
         now=table.get("now"),
+        tools=answers.read(table.get("tools", [])),
         expected={key: table[key] for key in _EXPECTATIONS if key in table},
     )
 
@@ -257,6 +268,11 @@ def _faults(point: Point, table: dict[str, Json]) -> Iterator[tuple[str, str]]:
         is_right, expected = _KEYS[key]
         if not is_right(value):
             yield f"{key}: {expected} expected.", ""
+    if _is_list(table.get("tools")):
+        try:
+            answers.read(table["tools"])
+        except ValueError as error:
+            yield str(error), ""
     if point.is_job and ("payload" in table) == ("request" in table):
         yield "the payload is missing or named twice.", 'Write "payload": {…}, or "request" with the whole job.'
     elif not point.is_job and ("sample" in table) == ("request" in table):
@@ -299,6 +315,10 @@ def is_time(value: Json) -> bool:
     return True
 
 
+def _is_list(value: Json) -> bool:
+    return isinstance(value, list)
+
+
 def _is_texts(value: Json) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
 
@@ -311,6 +331,7 @@ _KEYS: Mapping[str, tuple[Callable[[Json], bool], str]] = {
     "set": (_is_object, 'an object of paths and values, such as {"call_full.channel.type": "incoming"}, is'),
     "settings": (_is_object, "an object, the hook's whole table of settings, is"),
     "now": (is_time, 'a time such as "2026-03-02T10:00:00+03:00" is'),
+    "tools": (_is_list, 'a list of recorded answers, such as [{"call": "http.get", "answer": {…}}], is'),
     "outcome": (lambda value: value in OUTCOMES, f"one of {', '.join(OUTCOMES)} is"),
     "reason": (lambda value: value in REASONS, f"one of {', '.join(REASONS)} is"),
     "reply": (lambda value: True, ""),

@@ -13,6 +13,7 @@ import structlog
 
 from hookd import figure_files, metrics
 from hookd.alerts import Alerts
+from hookd.answers import pretend
 from hookd.documents import Json
 from hookd.jobs import Jobs
 from hookd.journal import Journal
@@ -36,7 +37,8 @@ class Service:
     Args:
         only: The one site whose hooks are loaded; None is all.
         keeps: Whether the state directory is written to: the last good version of a hook, which outlives a broken
-            edit, and the journal. Commands take the files as they are, and write nothing.
+            edit, and the journal. Commands take the files as they are, write nothing, and only pretend to call tools
+            that act.
         on_ready: Called when it is started.
     """
 
@@ -55,7 +57,10 @@ class Service:
         self.jobs = Jobs(settings.state)
         self.broker = Broker(make_tools(settings.state, self.jobs))
         self.alerts = Alerts(self.jobs, settings.state) if keeps else None
-        self.runner = Runner(self.pool, self.broker, note=self._note)
+        if keeps:
+            self.runner = Runner(self.pool, self.broker, note=self._note)
+        else:
+            self.runner = Runner(self.pool, self.broker, stand_in=pretend)
         self.is_ready = False
         self._on_ready = on_ready
         self._tasks: list[asyncio.Task[None]] = []

@@ -16,6 +16,7 @@ LAYERS = (
     ("web",),
     ("consumer",),
     ("service", "scaffold", "cases", "review", "history"),
+    ("answers",),
     ("journal", "alerts"),
     ("runner",),
     ("sites",),

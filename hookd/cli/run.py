@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hookd import cases, contract, documents, samples
+from hookd.answers import act
 from hookd.cli import recorded
 from hookd.cli.arguments import add_format, add_hook, add_site, assignment, sample
 from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json
@@ -60,6 +61,9 @@ def add_parser(commands: Any) -> None:
         help="change the hook's settings for this run",
     )
     parser.add_argument("--now", metavar="TIME", type=_time, help="ISO time at which the hook's clock stands still")
+    parser.add_argument(
+        "--live", action="store_true", help="let tools act: without it, http and changes by store are only told"
+    )
     add_site(parser)
     add_format(parser)
     parser.set_defaults(command=run)
@@ -110,7 +114,10 @@ def _replay(args: argparse.Namespace) -> int:
 async def _run(service: Service, site: Site, args: argparse.Namespace, body: Json) -> Run:
     settings = _changed(samples.laid_over, dict(settings_of(site.hooks.snapshot, args.point.name)), args.settings)
     started = asyncio.get_running_loop().time()
-    return await service.runner.run(site, args.point, body, started=started, settings=settings, now=args.now)
+    stand_in = act if args.live else None
+    return await service.runner.run(
+        site, args.point, body, started=started, settings=settings, now=args.now, stand_in=stand_in
+    )
 
 
 def _print(run: Run, unchanged: Json) -> None:
@@ -127,6 +134,8 @@ def _print(run: Run, unchanged: Json) -> None:
         print("print:", *(f"  {line}" for line in run.printed.splitlines()), sep="\n")
     for call in run.calls:
         print(_call_line(call))
+    if any(call.pretended is not None for call in run.calls):
+        print('nothing was called: --live does, and a test has the answers under "tools"')
     print("times:", ", ".join(f"{phase} {milliseconds:.2f} ms" for phase, milliseconds in run.times_ms.items()))
     print("reply:")
     print_json(run.reply)
