@@ -13,14 +13,20 @@ from typing import Any
 
 import structlog
 
-from hookd import metrics
+from hookd import figure_files, metrics
+from hookd.alerts import Alerts
+from hookd.answers import pretend
+from hookd.documents import Json
 from hookd.errors import StorageError
+from hookd.jobs import Jobs
+from hookd.journal import Journal
 from hookd.quarantine import Quarantine
-from hookd.runner import Runner
+from hookd.runner import Origin, Run, Runner
 from hookd.sandbox import wire
 from hookd.sandbox.pool import Pool, RunEnded, State
 from hookd.settings import Settings
-from hookd.sites import POLL_S, Sites
+from hookd.sites import POLL_S, Site, Sites
+from hookd.tools import Broker, make_tools
 
 START_S = 10.0  # hooks that are still being checked then have no more right to keep the others waiting
 CHECK_S = 5.0  # to compile a hook and execute its module body; 2 MB of source take 2 s
@@ -34,8 +40,9 @@ class Service:
 
     Args:
         only: The one site whose hooks are loaded; None is all.
-        keeps: Whether the last good version of a hook outlives a broken edit, in the state directory; commands take
-            the files as they are, and write nothing.
+        keeps: Whether the state directory is written to: the last good version of a hook, which outlives a broken
+            edit, and the journal. Commands take the files as they are, write nothing, and only pretend to call tools
+            that act.
         on_ready: Called when it is started.
     """
 
@@ -57,7 +64,18 @@ class Service:
         )
         self.quarantine = Quarantine(settings.state if keeps else None)
         self.sites = Sites(settings, self.check, on_removed=self.pool.forget_site, only=only, keeps=keeps)
-        self.runner = Runner(self.pool, self.quarantine, settings.min_level)
+        self._journal = Journal(settings) if keeps else None
+        self.jobs = Jobs(settings.state)
+        self.broker = Broker(make_tools(settings.state, self.jobs))
+        self.alerts = Alerts(self.jobs, settings.state) if keeps else None
+        self.runner = Runner(
+            self.pool,
+            self.broker,
+            self.quarantine,
+            min_level=settings.min_level,
+            stand_in=None if keeps else pretend,
+            note=self._note,
+        )
         self.is_ready = False
         self._on_ready = on_ready
         self._tasks: list[asyncio.Task[None]] = []
@@ -71,13 +89,17 @@ class Service:
             SandboxError: The sandbox cannot be started.
             SettingsError: The default site's settings are wrong.
         """
-        metrics.reserve()
+        figure_files.reserve()
         await self._refresh_quarantine()
         await self.pool.start()
         self._tell_isolation()
         await self.sites.start(START_S if follow else None)
         if follow:
             self._tasks = [asyncio.create_task(self.sites.follow()), asyncio.create_task(self._keep_up())]
+            if self.alerts:
+                self._tasks.append(asyncio.create_task(self.alerts.follow(self.sites.all, self._level)))
+        if self._journal:
+            self._journal.start()
         # What is there now stays: without it among the garbage collector's objects, a full collection is short.
         gc.collect()
         gc.freeze()
@@ -96,7 +118,22 @@ class Service:
                 await task
         await self.pool.close()
         await self.quarantine.close()
+        await asyncio.to_thread(self.broker.close)
+        if self.alerts:
+            await self.alerts.close()
+        self.jobs.close()
         self.runner.account()
+        if self._journal:
+            await asyncio.to_thread(self._journal.close)
+
+    def _note(self, run: Run, site: Site, request: Json, origin: Origin | None) -> None:
+        if self._journal:
+            self._journal.add(run, site, request, origin)
+        if self.alerts:
+            self.alerts.watch_run(run, site)
+
+    def _level(self) -> str:
+        return self.pool.isolation.name
 
     def _tell_isolation(self) -> None:
         isolation = self.pool.isolation
@@ -175,7 +212,15 @@ class Service:
 
 def _refusal(message: dict[str, Any], what: str, remedy: str) -> dict[str, Any]:
     problem = {"file": message["file"], "line": 0, "message": what, "remedy": remedy}
-    return {"problems": [problem], "warnings": [], "libs": [], "settings_keys": []}
+    return {
+        "problems": [problem],
+        "warnings": [],
+        "libs": [],
+        "settings_keys": [],
+        "tools": [],
+        "lists": [],
+        "jobs": [],
+    }
 
 
 def _count_workers(states: Mapping[State, int]) -> None:

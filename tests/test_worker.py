@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 from hookd import settings
+from hookd.answers import act
 from hookd.points import POINTS
 from hookd.runner import Run
 from hookd.sandbox.pool import Pool
@@ -35,7 +36,7 @@ class Loop:
     An event loop in a thread, and a service on it: what an HTTP process is, without HTTP.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, config: str = "") -> None:
         self.directory = directory
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
@@ -43,9 +44,9 @@ class Loop:
         (directory / "hooks" / "lib").mkdir(parents=True)
         for name, source in corpus.libs().items():
             (directory / "hooks" / "lib" / f"{name}.py").write_text(source)
-        config = directory / "hookd.toml"
-        config.write_text(f"workers_max = 4\n[points.{POINT.name}]\ntimeout_s = {TIMEOUT_S}\n")
-        self.service = Service(settings.load(config, directory), keeps=False)
+        path = directory / "hookd.toml"
+        path.write_text(f"workers_max = 4\n[points.{POINT.name}]\ntimeout_s = {TIMEOUT_S}\n{config}")
+        self.service = Service(settings.load(path, directory), keeps=False)
         self.do(self.service.start(follow=False))
 
     @property
@@ -75,7 +76,7 @@ class Loop:
             path.write_text(source)
             await site.hooks.refresh()
             document = {"phone": "1"} if request is None else request
-            return await self.service.runner.run(site, POINT, document, started=time.monotonic())
+            return await self.service.runner.run(site, POINT, document, started=time.monotonic(), stand_in=act)
 
         return self.do(run())
 

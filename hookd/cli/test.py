@@ -15,12 +15,12 @@ from hookd.cases import Result
 from hookd.cli import junit
 from hookd.cli.arguments import add_format, add_site
 from hookd.cli.output import OK, YOURS_IS_WRONG, complain, located, print_json, problem_document, shown
-from hookd.cli.run import document as run_document
 from hookd.cli.session import with_site
 from hookd.differences import MISSING, Difference
 from hookd.documents import Json
 from hookd.errors import Problem, UsageError
 from hookd.names import meant
+from hookd.runner import document as run_document
 from hookd.service import Service
 from hookd.sites import Site
 
@@ -78,7 +78,7 @@ async def _run(service: Service, site: Site, names: list[str]) -> _Found:
     clock = asyncio.get_running_loop().time
     results = [await cases.run(service.runner, site, case, started=clock()) for case in known if case.file in files]
     told = tuple(located(problem, hooks) for problem in problems if problem.file in files)
-    tested = {Path(file).parent.name for file in files}
+    tested = {_names(file)[0] for file in files}
     untested = () if names else tuple(name for name in (*snapshot.hooks, *snapshot.broken) if name not in tested)
     return _Found(hooks, tuple(results), told, untested)
 
@@ -101,9 +101,9 @@ def _files(files: list[str], names: list[str], hooks: Path) -> set[str]:
 
 
 def _names(file: str) -> tuple[str, str]:
-    """ "tests/point/case.json" → point, point/case."""
+    """ "tests/point/case.json" → point, point/case; "tests/jobs/name/case.json" → jobs/name, jobs/name/case."""
     path = Path(file).relative_to(cases.FOLDER)
-    return path.parts[0], str(path.with_suffix(""))
+    return str(path.parent), str(path.with_suffix(""))
 
 
 def _print(found: _Found) -> None:

@@ -23,6 +23,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import structlog
@@ -34,13 +35,15 @@ from hookd.sandbox.isolation import Isolation
 from hookd.sandbox.launcher import ANCILLARY_BYTES, ZYGOTE, Launcher, sender
 
 Message = dict[str, Any]
+# Takes a call of a run, and what sends its answer; raises FrameError for what no honest worker asks.
+OnCall = Callable[[Message, Callable[[bytes], None]], None]
 
 IDLE_S = 60.0  # an idle site worker is kept this long
 RUNS_MAX = 10_000  # of one worker; a fork costs 3 ms, so this is free, and whatever leaks slowly goes with it
 CPU_MAX_S = 30.0  # of one worker
 RSS_GROWTH_KB = 65_536  # of one worker since its first run
 WAITING_MAX = 1024  # runs of one process that wait for a worker; more are busy at once
-KILL_WAIT_S = 1.0  # for the zygote to reap a worker that it was told to kill; 300 MB take 22 ms
+KILL_WAIT_S = 2.5  # for the zygote to reap a worker that it was told to kill; 300 MB take 22 ms on a quiet machine
 EXIT_WAIT_S = 0.25  # for the zygote's word on how a worker ended; the core of a crash takes 50 ms
 READY_S = 5.0  # from the order to fork a worker until it is locked; usually 5 ms
 FORK_DELAYS_S = (0.05, 0.2, 1.0, 5.0)  # after workers that did not come up
@@ -124,6 +127,9 @@ class Worker:
         loaded: Keys of the programs that it has compiled.
         is_fresh: Whether it serves one run only.
         is_worn: Whether it is ended when it is given back.
+        on_call: Takes the tool calls of the run; None where there can be none.
+        calls: How many calls the run has made.
+        is_calling: Whether one of them waits for its answer.
     """
 
     number: int
@@ -145,6 +151,9 @@ class Worker:
     unsent: bytearray = field(default_factory=bytearray)
     printed: list[str] = field(default_factory=list)
     printed_bytes: int = 0
+    on_call: OnCall | None = None
+    calls: int = 0
+    is_calling: bool = False
     reply: "asyncio.Future[Message] | None" = None
 
 
@@ -592,9 +601,14 @@ class Pool:
 
     # --- talking to a worker -------------------------------------------------------------------------------------
 
-    async def run(self, worker: Worker, messages: list[Message], deadline: float) -> tuple[Message, str]:
+    async def run(
+        self, worker: Worker, messages: list[Message], deadline: float, on_call: OnCall | None = None
+    ) -> tuple[Message, str]:
         """
         Send *messages*, the last of which is answered, and return the answer and what the hook printed.
+
+        Args:
+            on_call: Gets the tool calls that the hook makes meanwhile; without it a call is a violation.
 
         Raises:
             RunEnded: The worker was killed at *deadline* (monotonic time), or ended by itself.
@@ -605,6 +619,7 @@ class Pool:
         worker.asked, worker.asked_at = messages[-1]["t"], time.monotonic()
         worker.printed.clear()
         worker.printed_bytes = 0
+        worker.on_call, worker.calls, worker.is_calling = on_call, 0, False
         worker.reply = self._loop.create_future()
         timer = self._loop.call_at(deadline, self._time_out, worker)
         try:
@@ -615,7 +630,7 @@ class Pool:
             raise
         finally:
             timer.cancel()
-            worker.reply = None
+            worker.reply = worker.on_call = None
         self._wear(worker, answer)
         return answer, "".join(worker.printed)
 
@@ -691,7 +706,12 @@ class Pool:
             worker.printed.append(text)
         elif worker.reply and worker.reply.cancelled():
             pass  # nobody waits for it any more; the worker is about to be killed
-        elif kind == ANSWERS.get(worker.asked) and worker.reply and not worker.reply.done():
+        elif kind == "call" and worker.on_call and worker.reply and not worker.reply.done() and not worker.is_calling:
+            wire.check_call(message, worker.calls + 1)
+            worker.calls += 1
+            worker.is_calling = True
+            worker.on_call(message, partial(self._answer, worker, worker.reply))
+        elif kind == ANSWERS.get(worker.asked) and worker.reply and not worker.reply.done() and not worker.is_calling:
             wire.check_answer(worker.asked, message)
             worker.reply.set_result(message)
         elif kind == "ready" and worker.state is State.STARTING:
@@ -702,6 +722,12 @@ class Pool:
             self._refill()
         elif worker.state is not State.ENDING:
             raise wire.FrameError(f"a message {str(kind)[:20]!r} that nobody asked for")
+
+    def _answer(self, worker: Worker, reply: "asyncio.Future[Message]", frame: bytes) -> None:
+        """Send the answer to the call that *worker* waits for, if its run is still that of *reply*."""
+        if worker.reply is reply and not reply.done() and worker.state is State.BUSY:
+            worker.is_calling = False
+            self._send(worker, frame)
 
     def _violate(self, worker: Worker, detail: str) -> None:
         """*worker* broke the protocol: no honest worker does, so a hook has taken it over."""

@@ -80,13 +80,13 @@ def dumpable() -> None:
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
 
 
-def end_with(parent: int) -> None:
+def end_with(parent: int, number: int = signal.SIGKILL) -> None:
     """
-    Have the kernel kill this process as soon as *parent*, a process id, has died.
+    Have the kernel send this process the signal *number* as soon as *parent*, a process id, has died.
 
     It does not outlast a fork, nor a change of user id.
     """
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:  # it died between the fork and the line above
         os._exit(1)
 
