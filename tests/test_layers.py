@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "hookd"
 LAYERS = (
     ("cli", "__main__"),
     ("web",),
-    ("service", "scaffold", "cases", "review", "simulator"),
+    ("service", "scaffold", "cases", "review", "simulator", "bridge"),
     ("runner",),
     ("sites",),
     ("hooks",),
