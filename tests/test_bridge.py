@@ -11,12 +11,15 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hookd import contract, samples
 from hookd.bridge import config, files
@@ -219,6 +222,34 @@ def test_every_type_of_json_survives(
     assert json.dumps(reply["data"], sort_keys=True) == json.dumps(run["reply"]["data"], sort_keys=True)
 
 
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["0", "1", "2", "01", "-1", "a", "Ж", "$x", " "]), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(document=st.lists(JSON, min_size=20, max_size=20))
+def test_any_json_survives(actions: Actions, document: Json) -> None:
+    """
+    Whatever a hook may set, the connector writes as hookd has: values, types, empty objects and lists.
+    """
+    text = json.dumps({"state": "success", "data": {"x": document}}).encode()
+    with answering(says(text)) as url:
+        actions.install(url, "customize_entity")
+        reply = actions.ask("customize_entity", {"call_full": {}}, "-d", "serialize_precision=-1")
+
+    assert json.dumps(reply["data"]["x"], sort_keys=True) == json.dumps(document, sort_keys=True)
+
+
 def test_every_point_and_old_name_is_asked_in_one_process(
     serve: Callable[..., Server], tmp_path: Path, transport: tuple[str, ...]
 ) -> None:
@@ -267,6 +298,29 @@ def test_a_site_is_asked_with_its_token(
     wrong = actions.ask("process_client_phone", {"phone": "2"}, *transport)
 
     assert (right["data"], wrong["data"]) == ({"phone": "1"}, {"phone": "2"})
+
+
+def test_what_the_command_installs_works(serve: Callable[..., Server], actions: Actions) -> None:
+    """
+    `hookd bridge install` and the server agree on the address, on the token that was made, and on its file.
+    """
+    hook = 'def process_client_phone(request):\n    return {"phone": "1"}\n'
+    server = serve(
+        {"process_client_phone.py": hook, "../secrets/tokens": "0123456789abcdef\n"},
+        config='[site]\ntokens_file = "secrets/tokens"\n',
+    )
+    named = ["--config", str(server.directory / "hookd.toml"), "--dir", str(actions.directory)]
+
+    def bridge(action: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "hookd", "bridge", action, *named]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PHP_S, check=False)
+        return done.returncode, done.stderr
+
+    assert bridge("install") == (0, "")
+    request = {"phone": "2", "call_full": {}}
+    asked = "hookd takes the token"
+    server.wait(lambda: actions.ask("process_client_phone", request)["data"] == {"phone": "1"}, asked)
+    assert bridge("status") == (0, "")
 
 
 def test_a_large_request_arrives_whole(actions: Actions, transport: tuple[str, ...]) -> None:
