@@ -425,6 +425,22 @@ def load_site(
     return SiteSettings(points=points, jobs=jobs, files=tuple(files), **site)
 
 
+def read_tokens(file: Path) -> tuple[str, ...]:
+    """
+    Return the tokens in *file*, one a line.
+
+    Raises:
+        SettingsError: It cannot be read, has none, or has one that is none.
+    """
+    try:
+        lines = file.read_text("utf-8").split()
+        if not lines:
+            raise ValueError("there is no token in this file")
+        return _tokens(lines)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
+
+
 def site_directories(sites: Path) -> dict[str, Path]:
     """
     Return the directories below *sites* that are sites, by name; others (such as .git) are no business of ours.
@@ -494,12 +510,10 @@ def _add_tokens(values: dict[str, Any], key: str, base: Path, faults: list[str])
     if path is None:
         return []
     try:
-        lines = (base / path).read_text("utf-8").split()
-        if not lines:
-            raise ValueError("there is no token in this file")
-        values[key] = (*values[key], *_tokens(lines))
-    except (OSError, ValueError) as error:
-        faults.append(f"{base / path}: {key}_file: {getattr(error, 'strerror', None) or error}")
+        values[key] = (*values[key], *read_tokens(base / path))
+    except SettingsError as error:
+        where, _, what = str(error).partition(": ")
+        faults.append(f"{where}: {key}_file: {what}")
     return [base / path]
 
 

@@ -112,7 +112,9 @@ def test_unknown_point_is_usage_and_teaches(place: Place, command: str) -> None:
     assert ended.err.splitlines()[-1] == f"hookd {command}: error: argument POINT: {said}"
 
 
-@pytest.mark.parametrize("command", ["run process_client_phone", "check", "test", "new process_client_phone"])
+@pytest.mark.parametrize(
+    "command", ["run process_client_phone", "check", "test", "new process_client_phone", "simulate missed"]
+)
 def test_missing_settings_and_sites_are_usage(tmp_path: Path, command: str) -> None:
     """
     A command that finds no hooks says where it looked, and starts nothing.

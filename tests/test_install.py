@@ -24,7 +24,7 @@ def test_every_package_is_installed() -> None:
     named = set(config["options"]["packages"].split())
     folders = {str(path.parent.relative_to(ROOT)).replace("/", ".") for path in (ROOT / "hookd").rglob("__init__.py")}
 
-    assert named == folders | {"hookd.examples", "hookd.schemas"}
+    assert named == folders | {"hookd.examples", "hookd.itgrix", "hookd.schemas"}
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +66,13 @@ def test_a_wheel_works_by_itself(installed: Path, tmp_path: Path) -> None:
     assert (run["outcome"], run["error"]) == ("unchanged", None)
 
 
-def test_a_wheel_carries_schemas_and_examples(installed: Path) -> None:
+def test_a_wheel_carries_schemas_examples_and_the_bridge(installed: Path) -> None:
     """
-    The contract and the example hooks are there to read, all of them.
+    The contract, the example hooks and the PHP file are there, all of them.
     """
     [package] = installed.parent.parent.rglob("hookd/__init__.py")
 
-    for folder, name in (("schemas", "schemas"), ("hooks", "examples")):
+    for folder, name in (("schemas", "schemas"), ("hooks", "examples"), ("deploy/itgrix", "itgrix")):
         files = [path for path in (ROOT / folder).rglob("*.*") if path.suffix != ".pyc"]
         there = {path.relative_to(ROOT / folder) for path in files}
         assert {path.relative_to(package.parent / name) for path in (package.parent / name).rglob("*.*")} == there

@@ -16,7 +16,7 @@ LAYERS = (
     ("web",),
     ("doctor",),
     ("consumer",),
-    ("service", "scaffold", "cases", "review", "history"),
+    ("service", "scaffold", "cases", "review", "history", "simulator", "bridge"),
     ("answers",),
     ("journal", "alerts"),
     ("runner",),

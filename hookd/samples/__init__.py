@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hookd.documents import Json, dump
 from hookd.errors import SampleError
 from hookd.points import CALL_STAGES, Point
-from hookd.samples.moments import is_asked, stages
+from hookd.samples.moments import is_asked, moment_of, stages
 from hookd.samples.requests import document
 from hookd.samples.scenarios import CLIENT_NUMBER, SCENARIOS, STAGE_WORDS, TABLE, Document
 
@@ -55,7 +55,8 @@ def sample(point: Point, name: str) -> Document:
     if not matches:
         raise SampleError(_unknown(f"{point.name}: sample", name, known))
     scenario_name, _, stage = matches[-1].partition("@")
-    return document(point, SCENARIOS[scenario_name], stage or CALL_STAGES[-1])
+    scenario = SCENARIOS[scenario_name]
+    return document(point, scenario, moment_of(point, scenario, stage or CALL_STAGES[-1]))
 
 
 def describe(name: str) -> str:

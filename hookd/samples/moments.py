@@ -43,33 +43,34 @@ class Moment:
     Attributes:
         told: Index of the conversation that is asked about; no meaning where the call has none.
         has_user: Whether the employee of that conversation was looked up.
-        has_client: Whether the client was looked up.
-        is_registered: Whether the CRM knows the call; a new client exists from then on.
+        has_entity: Whether the call has a lead or contact: a known client was looked up, a new one registered.
+        is_registered: Whether the CRM knows the call.
     """
 
     stage: str
     at_s: int
     told: int
     has_user: bool
-    has_client: bool
+    has_entity: bool
     is_registered: bool
 
 
-_BEFORE_LOOKUP = ("process_user_phone", "process_client_phone")
-_BEFORE_REGISTRATION = (*_BEFORE_LOOKUP, "need_registration", "process_registration_params")
+BEFORE_LOOKUP = ("process_user_phone", "process_client_phone")
+_BEFORE_REGISTRATION = (*BEFORE_LOOKUP, "need_registration", "process_registration_params")
 
 
 def moment_of(point: Point, scenario: Scenario, stage: str) -> Moment:
     told = 0 if point.stages == REGISTRATION_STAGES else scenario.told
     at_s = _second_of(stage, scenario, told)
     is_first = at_s == scenario.asks_first_s and not scenario.is_click_to_call  # the CRM knows its own clicks
+    is_registered = not (is_first and point.name in _BEFORE_REGISTRATION)
     return Moment(
         stage,
         at_s,
         told,
-        has_user=not (stage == "conversation_requested" and point.name in _BEFORE_LOOKUP),
-        has_client=not (is_first and point.name in _BEFORE_LOOKUP),
-        is_registered=not (is_first and point.name in _BEFORE_REGISTRATION),
+        has_user=not (stage == "conversation_requested" and point.name in BEFORE_LOOKUP),
+        has_entity=is_registered if scenario.client.is_new else not (is_first and point.name in BEFORE_LOOKUP),
+        is_registered=is_registered,
     )
 
 

@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from hookd.points import RECORD_POINT, Point
-from hookd.samples.moments import Moment, moment_of
-from hookd.samples.scenarios import CLIENT_NUMBER, DEFAULT_USER, TRUNK, UNSET_TIME, Document, Form, Scenario, Span, User
+from hookd.samples.moments import Moment
+from hookd.samples.scenarios import DEFAULT_USER, UNSET_TIME, Document, Form, Scenario, Span, User
 
 _RECORDS_PATH = "/var/spool/asterisk/monitor"
 _RECORDS_URL = "https://pbx.example.com/records"
 _ACTIVITY_ID = 1501
 
 
-def document(point: Point, scenario: Scenario, stage: str) -> Document:
-    moment = moment_of(point, scenario, stage)
+def document(point: Point, scenario: Scenario, moment: Moment) -> Document:
+    """
+    Return what *point* is asked at one *moment* of a call, the caller's own to change.
+    """
     document = _KEYS[point.name](scenario, moment)
     if scenario.form is Form.MINIMAL:
         return {key: {} if isinstance(document[key], dict) else document[key] for key in point.required}
@@ -51,21 +53,21 @@ def _call_full(scenario: Scenario, moment: Moment) -> Document:
             if conversation.span.starts_s <= moment.at_s
         },
         "deal": None,
-        "entity": _entity(scenario) if _has_entity(scenario, moment) else None,
+        "entity": _entity(scenario) if moment.has_entity else None,
         "is_ivr": not scenario.conversations,
         "record": _record_url(scenario) if is_ended and scenario.is_answered else "",
-        "registration": _registration(scenario) if moment.is_registered else None,
+        "registration": _registration(scenario, moment) if moment.is_registered else None,
         "result": int(scenario.status) if is_ended else 0,
     }
 
 
 def _call_channel(scenario: Scenario, moment: Moment) -> Document:
     extension = scenario.owner.extension
-    line = TRUNK if scenario.is_incoming else extension
+    line = scenario.trunk if scenario.is_incoming else extension
     name = f"PJSIP/{line}-{scenario.serial:08x}"
     if scenario.is_click_to_call:
         name = f"Local/{line}@from-internal-{scenario.serial:08x};1"
-    inside = TRUNK if scenario.is_incoming else extension  # the caller dialled the trunk's number
+    inside = scenario.trunk if scenario.is_incoming else extension  # the caller dialled the trunk's number
     return {"id": scenario.linkedid, "is_primary": True, "name": name} | _line(
         scenario, scenario.span, inside, at_s=moment.at_s
     )
@@ -74,7 +76,7 @@ def _call_channel(scenario: Scenario, moment: Moment) -> Document:
 def _conversation_channel(scenario: Scenario, moment: Moment, index: int) -> Document:
     conversation = scenario.conversations[index]
     extension = conversation.user.extension
-    name = f"PJSIP/{extension if scenario.is_incoming else TRUNK}-{scenario.serial + 1 + index:08x}"
+    name = f"PJSIP/{extension if scenario.is_incoming else scenario.trunk}-{scenario.serial + 1 + index:08x}"
     return {"id": _conversation_id(scenario, index), "is_primary": False, "name": name} | _line(
         scenario, conversation.span, extension, at_s=moment.at_s
     )
@@ -88,7 +90,7 @@ def _line(scenario: Scenario, span: Span, inside: str, *, at_s: int) -> Document
             return UNSET_TIME
         return f"{scenario.second(second_s):%Y-%m-%d %H:%M:%S}"
 
-    caller, callee = (CLIENT_NUMBER, inside) if scenario.is_incoming else (inside, CLIENT_NUMBER)
+    caller, callee = (scenario.number, inside) if scenario.is_incoming else (inside, scenario.number)
     is_answered = span.answers_s is not None and span.answers_s <= at_s
     is_ended = span.ends_s <= at_s
     return {
@@ -100,7 +102,7 @@ def _line(scenario: Scenario, span: Span, inside: str, *, at_s: int) -> Document
         "was_answered": is_answered,
         "from": {"number": caller},
         "to": {"number": callee},
-        "trunk": {"number": TRUNK},
+        "trunk": {"number": scenario.trunk},
         "extra": _hang_up(scenario, span) if is_ended else {},
     }
 
@@ -132,17 +134,13 @@ def _user(user: User) -> Document:
     return {"id": user.id, "phones": phones, "name": user.name, "email": user.email, "position": user.position}
 
 
-def _has_entity(scenario: Scenario, moment: Moment) -> bool:
-    return moment.is_registered if scenario.client.is_new else moment.has_client
-
-
 def _entity(scenario: Scenario) -> Document:
     client = scenario.client
     return {
         "id": str(client.id),
         "is_new": client.is_new,
-        "name": client.name,
-        "phones": [CLIENT_NUMBER],
+        "name": scenario.client_name,
+        "phones": [scenario.crm_number],
         "raw": {"ID": str(client.id), **client.raw, "ASSIGNED_BY_ID": str(scenario.owner.id)},
         "responsible": _user(scenario.owner),
         "responsible_id": str(scenario.owner.id),
@@ -150,8 +148,10 @@ def _entity(scenario: Scenario) -> Document:
     }
 
 
-def _registration(scenario: Scenario) -> Document:
+def _registration(scenario: Scenario, moment: Moment) -> Document:
     client = scenario.client
+    if not moment.has_entity:
+        return {"CALL_ID": scenario.call_id, "CRM_CREATED_LEAD": None, "CRM_CREATED_ENTITIES": []}
     created = [{"ENTITY_TYPE": client.type.upper(), "ENTITY_ID": client.id}] if client.is_new else []
     return {
         "CALL_ID": scenario.call_id,
@@ -164,7 +164,7 @@ def _registration(scenario: Scenario) -> Document:
 
 def _record_name(scenario: Scenario) -> str:
     started = f"{scenario.starts_at:%Y%m%d-%H%M%S}"
-    extension, client = scenario.conversations[scenario.told].user.extension, CLIENT_NUMBER.lstrip("+")
+    extension, client = scenario.conversations[scenario.told].user.extension, scenario.number.lstrip("+")
     ends = f"external-{extension}-{client}" if scenario.is_incoming else f"out-{client}-{extension}"
     return f"{scenario.starts_at:%Y/%m/%d}/{ends}-{started}-{scenario.linkedid}.wav"
 
@@ -183,8 +183,8 @@ def _told_user(scenario: Scenario, moment: Moment) -> User:
 
 def _subject(scenario: Scenario) -> str:
     if not scenario.is_incoming:
-        return f"Исходящий на {CLIENT_NUMBER}"
-    return f"Входящий от {CLIENT_NUMBER}" if scenario.is_answered else f"Пропущенный от {CLIENT_NUMBER}"
+        return f"Исходящий на {scenario.crm_number}"
+    return f"Входящий от {scenario.crm_number}" if scenario.is_answered else f"Пропущенный от {scenario.crm_number}"
 
 
 def _activity(scenario: Scenario, moment: Moment) -> Document:
@@ -232,7 +232,7 @@ def _originate(scenario: Scenario, moment: Moment) -> Document:
         "caller_id": user.extension,
         "channel": f"Local/{user.extension}@from-internal",
         "context": "from-internal",
-        "extension": CLIENT_NUMBER,
+        "extension": scenario.number,
         "priority": "1",
         "request_data": {
             "CALL_ID": scenario.call_id,
@@ -241,9 +241,9 @@ def _originate(scenario: Scenario, moment: Moment) -> Document:
             "CRM_ENTITY_TYPE": scenario.client.type.upper(),
             "EXTENSION": "",
             "IS_MOBILE": "0",
-            "LINE_NUMBER": TRUNK,
-            "PHONE_NUMBER": CLIENT_NUMBER,
-            "PHONE_NUMBER_INTERNATIONAL": CLIENT_NUMBER,
+            "LINE_NUMBER": scenario.trunk,
+            "PHONE_NUMBER": scenario.number,
+            "PHONE_NUMBER_INTERNATIONAL": scenario.number,
             "USER_ID": str(user.id),
         },
     }
@@ -251,7 +251,7 @@ def _originate(scenario: Scenario, moment: Moment) -> Document:
 
 def _record(scenario: Scenario, moment: Moment) -> Document:
     extension = _told_user(scenario, moment).extension
-    caller, callee = (CLIENT_NUMBER, extension) if scenario.is_incoming else (extension, CLIENT_NUMBER)
+    caller, callee = (scenario.number, extension) if scenario.is_incoming else (extension, scenario.number)
     path = f"{_RECORDS_PATH}/{_record_name(scenario)}"
     return {"path": path, "call_id": scenario.linkedid, "from": caller, "to": callee}
 
@@ -261,8 +261,8 @@ def _registration_params(scenario: Scenario, moment: Moment) -> Document:
         "CALL_START_DATE": scenario.starts_at.isoformat(),
         "CRM_CREATE": 1,
         "CRM_SOURCE": "CALL",
-        "LINE_NUMBER": TRUNK,
-        "PHONE_NUMBER": CLIENT_NUMBER,
+        "LINE_NUMBER": scenario.trunk,
+        "PHONE_NUMBER": scenario.crm_number,
         "SHOW": 0,
         "TYPE": _type(scenario),
         "USER_ID": _told_user(scenario, moment).id,
@@ -276,8 +276,8 @@ def _task(scenario: Scenario, moment: Moment) -> Document:
             "CREATED_BY": DEFAULT_USER.id,
             "DEADLINE": (scenario.second(scenario.ends_s) + timedelta(hours=1)).isoformat(),
             "RESPONSIBLE_ID": _told_user(scenario, moment).id,
-            "TITLE": f"{missed} {CLIENT_NUMBER}",
-            "UF_CRM_TASK": [f"{scenario.client.prefix}_{scenario.client.id}"],
+            "TITLE": f"{missed} {scenario.crm_number}",
+            "UF_CRM_TASK": [f"{scenario.client.prefix}_{scenario.client.id}"] if moment.has_entity else [],
         }
     }
 
@@ -286,14 +286,14 @@ def _autodistribution(scenario: Scenario, moment: Moment) -> Document:
     """Return whom the connector would ring: the responsible of a client that the CRM knows already."""
     client, user = scenario.client, scenario.owner
     if client.is_new:
-        no_one = {"number": "", "name": "", "from": CLIENT_NUMBER, "user": None, "entity": None}
+        no_one = {"number": "", "name": "", "from": scenario.number, "user": None, "entity": None}
         return no_one | {"error": "entity not found"}
     return {
         "number": user.extension,
         "name": user.name,
-        "from": CLIENT_NUMBER,
+        "from": scenario.number,
         "user": _user(user),
-        "entity": {"type": client.type, "id": client.id, "name": client.name, "responsible_id": user.id},
+        "entity": {"type": client.type, "id": client.id, "name": scenario.client_name, "responsible_id": user.id},
         "error": "",
     }
 
@@ -312,7 +312,7 @@ _KEYS: Mapping[str, Callable[[Scenario, Moment], Document]] = {
     "customize_activity": lambda scenario, moment: {"activity": _activity(scenario, moment)},
     "customize_entity": lambda scenario, moment: {},
     "need_registration": lambda scenario, moment: {},
-    "process_client_phone": lambda scenario, moment: {"phone": CLIENT_NUMBER},
+    "process_client_phone": lambda scenario, moment: {"phone": scenario.number},
     "process_final_params": _final,
     "process_originate_params": _originate,
     RECORD_POINT: _record,

@@ -52,6 +52,7 @@ IVANOVA = User(5, "Мария Иванова", "101", "ivanova@example.com", "М
 SIDOROV = User(8, "Павел Сидоров", "102", "sidorov@example.com", "Менеджер")
 KUZNETSOVA = User(12, "Анна Кузнецова", "103", "kuznetsova@example.com", "Старший менеджер")
 DEFAULT_USER = User(1, "Ольга Смирнова", "", "smirnova@example.com", "Руководитель отдела")  # if nobody rang
+USERS: Mapping[str, User] = MappingProxyType({user.extension: user for user in (IVANOVA, SIDOROV, KUZNETSOVA)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Client:
 
     Attributes:
         type: "contact" or "lead".
+        name: "" for one that the CRM names after the number.
         prefix: Of the object's id in the links of tasks.
         owner_type: The CRM's number for the type.
         raw: CRM fields beside ID and ASSIGNED_BY_ID.
@@ -77,7 +79,7 @@ class Client:
 
 
 CONTACT = Client("contact", 42, "Алексей Петров", "C", "3", {"NAME": "Алексей", "LAST_NAME": "Петров"})
-LEAD = Client("lead", 1207, f"Звонок {CLIENT_NUMBER}", "L", "1", {"STATUS_ID": "NEW", "SOURCE_ID": "CALL"}, is_new=True)
+LEAD = Client("lead", 1207, "", "L", "1", {"STATUS_ID": "NEW", "SOURCE_ID": "CALL"}, is_new=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,9 @@ class Scenario:
         status: STATUS_CODE at the end.
         cause: Hang-up cause (Q.850) of a line that nobody answered.
         dial_status: Asterisk's DIALSTATUS of such a line.
+        number: The client's, as the PBX has it.
+        customized: The same as the connector took it from process_client_phone; "" while that is `number`.
+        responsible: For the client; None is whom the call reached first.
     """
 
     name: str
@@ -129,10 +134,24 @@ class Scenario:
     is_incoming: bool = True
     is_click_to_call: bool = False
     form: Form = Form.FULL
+    number: str = CLIENT_NUMBER
+    customized: str = ""
+    trunk: str = TRUNK
+    day: str = DAY
+    responsible: User | None = None
 
     @property
     def starts_at(self) -> datetime:
-        return datetime.fromisoformat(f"{DAY}T{self.starts}{ZONE}")
+        return datetime.fromisoformat(f"{self.day}T{self.starts}{ZONE}")
+
+    @property
+    def crm_number(self) -> str:
+        """The client's number as the CRM is told it."""
+        return self.customized or self.number
+
+    @property
+    def client_name(self) -> str:
+        return self.client.name or f"Звонок {self.crm_number}"
 
     @property
     def linkedid(self) -> str:
@@ -166,7 +185,9 @@ class Scenario:
 
     @property
     def owner(self) -> User:
-        """Who is responsible for the client: whom the call reached first."""
+        """Who is responsible for the client."""
+        if self.responsible:
+            return self.responsible
         return self.conversations[0].user if self.conversations else DEFAULT_USER
 
     @property
