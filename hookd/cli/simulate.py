@@ -12,13 +12,13 @@ from typing import Any
 from hookd import cases, contract, documents, simulator
 from hookd.cli.arguments import add_format, add_site, assignment
 from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json
-from hookd.cli.run import document as run_document
 from hookd.cli.session import with_site
 from hookd.differences import Difference, differences, shown
 from hookd.documents import Json
 from hookd.errors import ContractError, NotJsonError, SampleError, UsageError
 from hookd.names import meant
 from hookd.runner import Run
+from hookd.runner import document as run_document
 from hookd.samples import form
 from hookd.service import Service
 from hookd.simulator import State, Step
