@@ -60,7 +60,7 @@ SAY_S = 60.0  # between two lines about runs that were not kept
 TRIM_S = 60.0  # between two looks for old runs where no new ones come
 TRIM_RUNS, TRIM_STEPS = 64, 32  # deleted in one statement; statements of one transaction
 CLOSE_S = 3.0  # to write what is left when hookd stops
-KNOWN_SITES = 256  # whose pseudonyms are at hand
+KNOWN_SITES = 64  # whose pseudonyms are at hand
 
 log = structlog.get_logger("hookd.journal")
 

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from hookd import journal, metrics, settings
+from hookd import journal, metrics, settings, storage
 from hookd.errors import UsageError
 from hookd.history import History, Wanted
 from hookd.hooks import HookFiles
@@ -355,6 +356,31 @@ def test_a_full_disk_costs_runs_and_nothing_else(installation: Settings) -> None
     assert "cannot be written" in lines[0]
     assert int(out.split()[-1]) + before == 1500
     assert len(ids(installation)) == before + 1
+
+
+def test_a_reader_that_does_not_end_costs_runs_and_no_disk(
+    installation: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """
+    While a program holds a state of the journal, what is written piles up beside it, up to a bound, and no further.
+    """
+    monkeypatch.setattr(storage, "WAL_BYTES", 1_000_000)
+    monkeypatch.setattr(journal, "SHARE", 1.0)
+    record(installation, [run_of(1)], {})
+    reader = sqlite3.connect(installation.state / "runs.sqlite", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM runs").fetchall()
+    before = lost("storage")
+
+    record(installation, [run_of(n, printed="x" * 20_000) for n in range(2, 400)], {})
+    beside = (installation.state / "runs.sqlite-wal").stat().st_size
+    reader.close()
+
+    assert lost("storage") > before
+    assert beside < 5_000_000
+    assert "a program that reads it does not end" in capfd.readouterr().out
+    record(installation, [run_of(1000)], {})
+    assert ids(installation)[-1].endswith(f"{1000:08x}")
 
 
 @pytest.mark.parametrize("name", ["runs.sqlite", "journal.key"])

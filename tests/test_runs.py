@@ -187,6 +187,23 @@ def test_follow_shows_runs_as_they_come(tmp_path: Path) -> None:
     assert (following.returncode, rest) == (130, "")
 
 
+def test_a_call_is_found_by_what_it_was_called(tmp_path: Path) -> None:
+    """
+    A PBX that calls its channels by numbers has them masked in the journal, and found all the same.
+    """
+    (tmp_path / "hooks").mkdir()
+    server = start(tmp_path)
+    try:
+        server.post(PHONE, request_of("1", "PJSIP/79001234567-1"))
+        server.wait(lambda: len(listed(server)) == 1, "the run")
+        found = hookd(server, "runs", "--call", "PJSIP/79001234567-1", "--format", "json").json()
+    finally:
+        server.stop()
+
+    assert [run["linkedid"][:10] for run in found] == ["PJSIP/7900"]
+    assert "1234567" not in found[0]["linkedid"]
+
+
 # ---- one run ---------------------------------------------------------------------------------------------------
 
 
