@@ -352,7 +352,7 @@ def test_a_full_disk_costs_runs_and_nothing_else(installation: Settings) -> None
         resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
-    process = writer(installation, 0, 1500, preexec_fn=no_room)
+    process = writer(installation, 0, 600, preexec_fn=no_room)
     out = process.communicate(timeout=60)[0]
     lines = [line for line in out.splitlines() if "runs_not_recorded" in line]
     before = len(ids(installation))
@@ -361,7 +361,7 @@ def test_a_full_disk_costs_runs_and_nothing_else(installation: Settings) -> None
     assert process.returncode == 0
     assert len(lines) == 1
     assert "cannot be written" in lines[0]
-    assert int(out.split()[-1]) + before == 1500
+    assert int(out.split()[-1]) + before == 600
     assert len(ids(installation)) == before + 1
 
 
