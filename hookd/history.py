@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from hookd.documents import Json
 from hookd.errors import UsageError
 from hookd.journal import NAME, RUNS, TABLES, at
-from hookd.pseudonyms import Pseudonyms, read_key
+from hookd.pseudonyms import KEY_NAME, Pseudonyms
 from hookd.settings import Settings
 from hookd.storage import Database
 
@@ -143,11 +143,16 @@ class History:
             RUNS.c[name] == value for name in ("site", "point", "outcome", "reason") if (value := getattr(wanted, name))
         ]
         if wanted.call:  # most linkedids hold no number; one that does was written under another
-            masked = Pseudonyms(read_key(self._settings.state)).text(wanted.call)
-            conditions.append(RUNS.c.linkedid.in_((wanted.call, masked)))
+            conditions.append(RUNS.c.linkedid.in_((wanted.call, self._pseudonym(wanted.call))))
         if wanted.since:
             conditions.append(RUNS.c.id >= f"{int(wanted.since.timestamp() * 1000):012x}")
         return select(*_ENTRY).where(*conditions)
+
+    def _pseudonym(self, text: str) -> str:
+        try:
+            return Pseudonyms((self._settings.state / KEY_NAME).read_bytes()).text(text)
+        except OSError:  # whoever may not read the key looks for texts without numbers
+            return text
 
     def _entries(self, statement: Select[tuple[Json, ...]]) -> list[Entry]:
         with self._database.read() as connection:

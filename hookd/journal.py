@@ -3,9 +3,9 @@ The journal: what came in, what went out and why, of every run, until it is too 
 
     event loop: Journal.add → queue → thread: masked, one transaction a batch → runs.sqlite ← `hookd runs`
 
-A reply waits for nothing but an append to the queue. Each HTTP process has its own thread, which takes at most a tenth
-of a processor's time and lets the event loop go first after every run; where that is not enough, or the disk takes no
-more, runs are not kept: that is counted, and said once a minute. The file is bounded: the transaction that adds runs
+A reply waits for nothing but an append to the queue. Each HTTP process has its own thread, which takes at most
+3 % of a processor's time and lets the event loop go first after every run; where that is not enough, or the disk takes
+no more, runs are not kept: that is counted, and said once a minute. The file is bounded: the transaction that adds runs
 deletes the oldest ones first, and the pages that they leave are used again.
 """
 
@@ -52,7 +52,8 @@ RUNS = Table(
 BATCH_S = 0.25  # between two looks at the queue: how much later than its reply a run can be read
 BATCH_RUNS, BATCH_BYTES = 100, 1024 * 1024  # of one transaction, about
 QUEUE_RUNS, QUEUE_BYTES = 1000, 8 * 1024 * 1024  # that wait to be written, and the bytes of their requests
-SHARE = 0.1  # of a processor: what the thread takes at most
+YIELD_S = 0.0001  # after each run: without a sleep the interpreter lets the event loop wait for 5 ms
+SHARE = 0.03  # of a processor: what the thread takes at most, some 300 runs a second
 PART_BYTES = 65_536  # of a request, a reply, what is printed, …; a longer one is left out
 PARTS = ("request", "reply", "warnings", "print", "calls", "raw")
 RETRY_S = 60.0  # until a journal that cannot be opened is tried again
@@ -60,7 +61,7 @@ SAY_S = 60.0  # between two lines about runs that were not kept
 TRIM_S = 60.0  # between two looks for old runs where no new ones come
 TRIM_RUNS, TRIM_STEPS = 64, 32  # deleted in one statement; statements of one transaction
 CLOSE_S = 3.0  # to write what is left when hookd stops
-KNOWN_SITES = 256  # whose pseudonyms are at hand
+KNOWN_SITES = 64  # whose pseudonyms are at hand
 
 log = structlog.get_logger("hookd.journal")
 
@@ -108,8 +109,7 @@ class Journal:
         if record == "off":
             return
         if len(self._queue) >= QUEUE_RUNS or self._bytes_in - self._bytes_out >= QUEUE_BYTES:
-            self._refused += 1
-            metrics.LOST_RUNS.labels("queue").inc()
+            self._refused += 1  # the thread counts them where all see it
             return
         body = origin.body if origin else documents.dump(request)
         self._bytes_in += len(body)
@@ -136,12 +136,14 @@ class Journal:
         self._writer.close()
 
     def _write(self) -> None:
-        while rows := self._rows():
+        while self._queue:
             with self._paced():
-                self._writer.write(rows)
-            self._writer.say(self._refused)
+                rows = self._rows()
+                if rows:
+                    self._writer.write(rows)
+            self._writer.tell(self._refused)
         self._writer.look_after()
-        self._writer.say(self._refused)
+        self._writer.tell(self._refused)
 
     def _rows(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
@@ -149,11 +151,11 @@ class Journal:
         while self._queue and len(rows) < BATCH_RUNS and size < BATCH_BYTES:
             waiting = self._queue.popleft()
             self._bytes_out += len(waiting.body)
-            with self._paced():
-                row = self._writer.row(waiting)
+            row = self._writer.row(waiting)
             if row:
                 rows.append(row)
                 size += len(row["document"])
+            time.sleep(YIELD_S)
         return rows
 
     @contextlib.contextmanager
@@ -176,7 +178,7 @@ class _Writer:
         self._key: bytes | None = None
         self._pseudonyms: dict[tuple[str, tuple[str, ...]], Pseudonyms] = {}
         self._next_try = self._next_trim = self._next_word = 0.0  # monotonic times
-        self._lost = self._said = 0
+        self._lost = self._refused = self._said = 0
         self._fault = ""
 
     def row(self, waiting: _Waiting) -> dict[str, Any] | None:
@@ -201,7 +203,7 @@ class _Writer:
         if database is None:
             return
         try:
-            if database.is_held_up:
+            if database.is_held_up():
                 raise StorageError(f"{database.path}: a program that reads it does not end. See fuser -v FILE.")
             with database.write() as connection:
                 self._trim(database, connection, sum(len(row["document"]) for row in rows))
@@ -223,10 +225,13 @@ class _Writer:
         except StorageError as error:
             log.warning("journal_not_trimmed", error=str(error))
 
-    def say(self, refused: int) -> None:
+    def tell(self, refused: int) -> None:
         """
-        Log how many runs were not kept, *refused* ones included, if there were any and it was not said just now.
+        Count the runs that the queue *refused* so far, and log how many were not kept, if it was not said just now.
         """
+        if refused > self._refused:
+            metrics.LOST_RUNS.labels("queue").inc(refused - self._refused)
+            self._refused = refused
         lost = self._lost + refused - self._said
         if not lost or time.monotonic() < self._next_word:
             return

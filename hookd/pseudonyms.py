@@ -25,7 +25,7 @@ MAX_DIGITS = 15  # of any number (E.164); more are several numbers, or none
 HIDDEN = "***"
 
 SHORT_CHARACTERS = 64  # of texts that come again and again: keys, extensions, words, the numbers of one call
-CACHED_TEXTS = 4096
+CACHED_TEXTS = 512  # of a site
 
 _DATE = r"(?:19|20)\d\d(?:-\d\d-\d\d|/\d\d/\d\d|\.\d\d\.\d\d)"
 _UNIQUEID_OR_TIME = rf"1\d{{9}}\.\d{{1,6}}|{_DATE}(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d{{1,6}})?)?)?"
@@ -36,7 +36,7 @@ _NUMBER = re.compile(
     rf"(?<![\d+])(?:{_UNIQUEID_OR_TIME})(?!\d|[.-]\d)|(?P<number>\d{{7,}}|\d{{1,6}}(?:{_BETWEEN}\d{{1,6}}(?!\d))+)"
 )
 _SECRET_NAME = re.compile(
-    "(?i)token|secret|passw|pwd|auth_?id|refresh_?id|api_?-?key|authorization|cookie|credential|private_?-?key"
+    "(?i)token|secret(?!ar)|passw|pwd|auth_?id|refresh_?id|api_?-?key|authorization|cookie|credential|private_?-?key"
 )
 _SECRET_HEADER = re.compile(f"{_SECRET_NAME.pattern}|auth|key|sign|session")
 _LONE = re.compile("(?<!%)(?<!%[0-9A-Fa-f])\\d")  # not those of %20

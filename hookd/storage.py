@@ -109,17 +109,27 @@ class Database:
         if unused > max(used // UNUSED_PART, UNUSED_BYTES):
             _vacuum(connection)
 
-    @property
     def is_held_up(self) -> bool:
-        """Whether a reader that does not end has what is written pile up beside the file."""
-        try:
-            return self.path.with_name(f"{self.path.name}-wal").stat().st_size > WAL_BYTES
-        except OSError:
-            return False
+        """
+        Return whether a reader that does not end has what is written pile up beside the file.
+
+        Raises:
+            StorageError: The database does not tell.
+        """
+        return _wal_bytes(self.path) > WAL_BYTES and not self._shorten_wal()
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+    def _shorten_wal(self) -> bool:
+        """Bring all that was written into the file, if nobody reads an older state; the WAL is not cut otherwise."""
+        with _told(self.path), contextlib.closing(self._engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA busy_timeout = 0")
+            is_busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
+            return not is_busy
 
     def _prepare(self, tables: MetaData, version: int) -> None:
         schema = Table(_VERSION, MetaData(), Column("version", Integer, nullable=False))
@@ -313,6 +323,13 @@ def _sqlite_bytes(connection: Connection) -> tuple[int, int]:
         for name in ("page_count", "freelist_count", "page_size")
     )
     return (pages - free) * size, free * size
+
+
+def _wal_bytes(path: Path) -> int:
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    except OSError:
+        return 0
 
 
 def _vacuum(connection: Connection) -> None:
