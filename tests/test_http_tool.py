@@ -317,6 +317,20 @@ def test_a_secret_that_is_none_is_told(client: Client, peer: Peer, name: str, co
     assert peer.touched == 0
 
 
+def test_secrets_and_urls_do_not_grow(client: Client, peer: Peer) -> None:
+    """
+    A small call does not become a large request: places of secrets and the length of the URL are limited.
+    """
+    many = client.error("post", peer.url, data="{secret:key}" * 101)
+    long = client.error("get", peer.url, params={"a": "я" * 3000})
+
+    assert many == "http.post: secrets are wanted in more than 100 places. Send them once, in a header."
+    assert long == (
+        "http.get: the URL has 18004 characters with its params; 16384 at most. Send what is long as data=… or json=…."
+    )
+    assert peer.touched == 0
+
+
 def test_no_error_holds_a_secret(client: Client, peer: Peer, capfd: pytest.CaptureFixture[str]) -> None:
     """
     Whatever goes wrong with a request that has a secret in it, neither error nor log says it.

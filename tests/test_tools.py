@@ -20,7 +20,7 @@ from hookd.runner import Run
 from hookd.sandbox import signatures, wire
 from hookd.sandbox.pool import End, Pool, RunEnded
 from hookd.settings import SiteSettings
-from hookd.tools import Broker, Call, Ground, Method, ToolCall, Tools
+from hookd.tools import Broker, Call, Ground, Method, ToolCall, Tools, lists
 from tests.test_pool import DONE, Taken, with_pool
 from tests.test_worker import Loop
 
@@ -271,6 +271,28 @@ def test_a_list_that_is_named_has_to_be_there(loop: Loop) -> None:
         f"Lists: {', '.join(sorted(path.stem for path in (loop.directory / 'hooks/lists').iterdir()))}. [load]"
     ).replace("latin, twins, twins, vip", "latin, twins, vip")
     assert there.reply["data"] == {"phone": "True"}
+
+
+def test_lists_that_cannot_be_read_are_found(tmp_path: Path) -> None:
+    """
+    What is wrong with a list is told by `hookd check`, before a call finds it.
+    """
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    (folder / "fine.txt").write_text("101\n")
+    (folder / "latin.txt").write_bytes(b"101\n\xff")
+    (folder / "one.csv").write_text("number\n101\n")
+    (folder / "quoted.csv").write_text('a,b\n"1"2,3\n')
+    (folder / "twins.csv").write_text("a,b\n")
+    (folder / "twins.txt").write_text("101\n")
+
+    assert list(map(str, lists.problems(tmp_path))) == [
+        'lists/latin.txt:2: is not UTF-8. Save it as UTF-8; in a spreadsheet as "CSV UTF-8".',
+        "lists/one.csv: has fewer than two columns. "
+        "Its first line names the columns, with commas between; numbers alone are a .txt.",
+        "lists/quoted.csv: is no CSV: ',' expected after '\"'. Quotes are doubled inside of quotes.",
+        "lists/twins.csv: twins.txt is a list twins, too. Remove one, or rename it.",
+    ]
 
 
 def test_nothing_is_called_after_the_run(loop: Loop) -> None:

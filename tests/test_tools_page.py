@@ -151,6 +151,7 @@ def test_the_limits_of_the_page_are_those_of_the_code() -> None:
     assert f"files are UTF-8, {lists.MAX_BYTES // 2**20} MB at most" in page
     assert f"| an answer | {http_tool.MAX_BYTES // 2**20} MB, unpacked |" in page
     assert f"| redirects | {http_tool.MAX_REDIRECTS}, " in page
+    assert f"| the URL with `params` | {http_tool.MAX_URL_CHARACTERS} characters |" in page
     assert f"| a header | {http_tool.MAX_HEADER_CHARACTERS // 1024} KB, " in page
     assert f"| `timeout_s` | {timeout.low} to {timeout.high}, " in page
     assert f"({secrets.MIN_CHARACTERS} characters to {secrets.MAX_BYTES // 1024} KB" in page

@@ -37,6 +37,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 MAX_BYTES = 1_048_576  # of an answer, as it is unpacked
 MAX_REDIRECTS = 5
 MAX_HEADER_CHARACTERS = 8192
+MAX_URL_CHARACTERS = 16_384  # as it goes out; servers take 8 to 64 KB
 CHUNK_BYTES = 16_384
 
 # What goes along to another host: what says how, never who.
@@ -208,6 +209,11 @@ def _order(call: Call, filled: Secrets) -> _Order:
     rest = filled.fill_url(target.rest)
     if arguments["params"]:
         rest += ("&" if "?" in rest else "?") + _form(call, "params", filled.fill_all(arguments["params"]))
+    if len(rest) > MAX_URL_CHARACTERS:
+        raise ToolFailedError(
+            f"{call.name}: the URL has {len(rest)} characters with its params; {MAX_URL_CHARACTERS} at most.",
+            "Send what is long as data=… or json=….",
+        )
     body, content_type = _body(call, filled)
     headers = {"Content-Type": content_type} if content_type else {}
     headers |= _headers(call, arguments["headers"] or {}, filled)
