@@ -95,12 +95,12 @@ def tools(tmp_path: Path) -> Iterator[dict[str, Any]]:
     peer.close()
 
 
-def _plain(port: int) -> Callable[[Target, Dial, ssl.SSLContext], Adapter]:
+def _plain(port: int) -> Callable[[Target, Dial, ssl.SSLContext | None], Adapter]:
     """What connects to the CRM of the test, whatever it is asked for, and leaves TLS out."""
     crm_itself = Target("http", "127.0.0.1", port)
 
     class Plain(Adapter):
-        def __init__(self, target: Target, dial: Dial, context: ssl.SSLContext) -> None:
+        def __init__(self, target: Target, dial: Dial, context: ssl.SSLContext | None) -> None:
             super().__init__(crm_itself, lambda: socket.create_connection(("127.0.0.1", port)), context)
 
     return Plain

@@ -90,7 +90,7 @@ class Http:
         self,
         resolver: Resolver | None = None,
         context: ssl.SSLContext | None = None,
-        connects: Callable[[Target, Dial, ssl.SSLContext], HTTPAdapter] = Adapter,
+        connects: Callable[[Target, Dial, ssl.SSLContext | None], HTTPAdapter] = Adapter,
     ) -> None:
         self._resolver = resolver or Resolver()
         self._context = context
@@ -140,8 +140,8 @@ class Http:
         )
 
     def _adapter(self, target: Target, line: Line) -> HTTPAdapter:
-        if self._context is None:
-            self._context = _trusting()
+        if self._context is None and target.scheme == "https":
+            self._context = _trusting()  # takes 20 ms and more, once
         return self._connects(target, lambda: line.dial(target), self._context)
 
     def _send(self, call: Call, session: requests.Session, order: _Order, wait_s: float) -> requests.Response:

@@ -213,7 +213,7 @@ def _text(path: Path) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    return [_COMMENT.sub("", line).strip() for line in text.splitlines()]
+    return [(_COMMENT.sub("", line) if "#" in line else line).strip() for line in text.splitlines()]
 
 
 def _csv(path: Path, text: str) -> tuple[list[str], list[Json]]:
