@@ -2,7 +2,7 @@
 Everything that is wrong or odd in a site's hooks, found without running one: what `hookd check` tells.
 
 Hooks are compiled in a worker, as the server does it, and their module bodies are executed there. Beside them: the
-settings, files that are no hooks, lib files that nobody imports, and cases that are no cases.
+settings, files that are no hooks, lib files that nobody imports, lists that cannot be read, cases that are no cases.
 """
 
 import os
@@ -15,6 +15,7 @@ from hookd.errors import Problem, UsageError
 from hookd.hooks import LIB, SETTINGS_FILE, Hook, settings_of, settings_warnings, unread_settings
 from hookd.points import JOBS
 from hookd.sites import Site
+from hookd.tools import lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ def review(site: Site) -> Review:
     found = [*_broken(snapshot.broken), *_odd(site)]
     found += [Finding(problem.file, problem) for problem in snapshot.problems]
     found += [Finding(problem.file, problem) for problem in cases.read(site.hooks.directory / cases.FOLDER)[1]]
+    found += [Finding(problem.file, problem) for problem in lists.problems(site.hooks.directory)]
     if not snapshot.broken:  # of a broken hook nobody knows what it uses
         found += _unused(site.hooks.directory, snapshot.hooks.values())
     once = {(finding.problem, finding.is_warning): finding for finding in reversed(found)}
@@ -104,6 +106,8 @@ def _is_read(path: Path, base: Path) -> bool:
     folder, _, name = path.relative_to(base).as_posix().rpartition("/")
     if folder == cases.FOLDER or folder.startswith(f"{cases.FOLDER}/"):
         return path.is_file() and name.endswith(".json")
+    if folder == lists.FOLDER:
+        return path.is_file() and name.endswith(lists.SUFFIXES)
     is_source = name.endswith(".py") and folder in ("", LIB, JOBS)
     return path.is_file() and (is_source or path == base / SETTINGS_FILE)
 
@@ -111,7 +115,7 @@ def _is_read(path: Path, base: Path) -> bool:
 def _stranger(path: Path) -> str:
     if not path.exists():
         return f"{path}: there is no such file"
-    return f"{path}: is no hook, lib file, case or {SETTINGS_FILE} in the hooks directory of a site"
+    return f"{path}: is no hook, lib file, list, case or {SETTINGS_FILE} in the hooks directory of a site"
 
 
 def _lib(name: str) -> str:

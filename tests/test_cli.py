@@ -532,7 +532,7 @@ def test_check_refuses_files_that_it_does_not_read(wrong: Place) -> None:
     assert ended == Ended(
         2,
         "",
-        "hookd: hooks/notes.txt: is no hook, lib file, case or settings.toml in the hooks directory of a site\n"
+        "hookd: hooks/notes.txt: is no hook, lib file, list, case or settings.toml in the hooks directory of a site\n"
         "hookd: no.py: there is no such file\n",
     )
 

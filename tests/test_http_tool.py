@@ -26,6 +26,7 @@ from hookd.settings import SiteSettings
 from hookd.tools import Call, Ground
 from hookd.tools.http import Http
 from hookd.tools.resolver import Resolver
+from tests.conftest import Server
 from tests.test_tools import POINT, hook
 from tests.test_worker import Loop
 
@@ -314,6 +315,20 @@ def test_a_secret_that_is_none_is_told(client: Client, peer: Peer, name: str, co
     error = client.error("get", peer.url, headers={"X-Key": f"{{secret:{name}}}"})
 
     assert error.startswith(f"http.get: {message}")
+    assert peer.touched == 0
+
+
+def test_secrets_and_urls_do_not_grow(client: Client, peer: Peer) -> None:
+    """
+    A small call does not become a large request: places of secrets and the length of the URL are limited.
+    """
+    many = client.error("post", peer.url, data="{secret:key}" * 101)
+    long = client.error("get", peer.url, params={"a": "я" * 3000})
+
+    assert many == "http.post: secrets are wanted in more than 100 places. Send them once, in a header."
+    assert long == (
+        "http.get: the URL has 18004 characters with its params; 16384 at most. Send what is long as data=… or json=…."
+    )
     assert peer.touched == 0
 
 
@@ -911,7 +926,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory, crm: Peer) -> Iterator[Loop]:
     directory = tmp_path_factory.mktemp("service")
     (directory / "secrets").mkdir()
     (directory / "secrets" / "crm").write_text("canary-of-the-crm\n")
-    found = Loop(directory, f'[site]\nhttp_hosts = ["127.0.0.1:{crm.port}"]\n')
+    found = Loop(directory, f'[site]\nhttp_hosts = ["127.0.0.1:{crm.port}"]\n', timeout_s=20)
     yield found
     found.close()
 
@@ -981,7 +996,7 @@ def test_a_crm_that_is_silent_is_named(loop: Loop, crm: Peer) -> None:
 
     crm.serve = silent
 
-    stopped = loop.run(hook(f"http.get('{crm.url}')", "http"))
+    stopped = loop.run(hook(f"http.get('{crm.url}')", "http"), limit_s=1.0)
     was_shut = gone.wait(5)
     body = f"try:\n    http.get('{crm.url}', timeout_s=0.2)\nexcept Exception as error:\n    print(error)\n"
     went_on = loop.run(hook(f"{body}return {{'phone': '2'}}", "http"))
@@ -1046,3 +1061,42 @@ def test_errors_teach(loop: Loop, crm: Peer, call: str, message: str) -> None:
     run = loop.run(hook(call.replace("PORT", str(crm.port)), "http"))
 
     assert str(run.error).startswith(f"process_client_phone.py:2: {message} ".replace("PORT", str(crm.port)))
+
+
+# --- from a server -----------------------------------------------------------------------------------------------
+
+
+def test_a_server_keeps_secrets_and_others_answering(serve: Callable[..., Server], crm: Peer) -> None:
+    """
+    While one hook's CRM is silent, other hooks answer; a secret that was sent is in no log, journal or figure.
+    """
+    source = (
+        f"def {POINT.name}(request, http):\n"
+        "    secret = '{secret:crm}'\n"
+        f"    http.post(f'{crm.url}/{{secret}}', json={{'k': secret}}, headers={{'X-K': secret}})\n"
+    )
+    other = "def process_user_phone(request, store):\n    return {'phone': str(store.incr('calls'))}\n"
+    config = f'workers_max = 4\n[site]\nhttp_hosts = ["127.0.0.1:{crm.port}"]\n'
+    server = serve({f"{POINT.name}.py": source, "process_user_phone.py": other}, config=config)
+    (server.directory / "secrets").mkdir()
+    (server.directory / "secrets" / "crm").write_text("canary-of-the-crm")
+    crm.serve = lambda one, request: respond(one, request)
+
+    echoed = server.explain(POINT.name, {"phone": "1"})
+    crm.serve = silence
+    waiting = [threading.Thread(target=server.explain, args=(POINT.name, {"phone": "1"})) for _ in range(6)]
+    for thread in waiting:
+        thread.start()
+    counted = [server.explain("process_user_phone", {"phone": "101"})["reply"]["data"]["phone"] for _ in range(10)]
+    for thread in waiting:
+        thread.join()
+    figures = server.get("metrics").text
+    server.stop()
+    kept = b"".join(path.read_bytes() for path in (server.directory / "var").rglob("*") if path.is_file())
+
+    assert (echoed["outcome"], echoed["calls"][0]["error"]) == ("unchanged", None)
+    assert b"canary-of-the-crm" in crm.requests[0] or b"canary-of-the-crm" in crm.requests[-1]
+    assert counted == [str(number) for number in range(1, 11)]
+    assert 'hookd_tool_seconds_count{outcome="abandoned",tool="http"}' in figures
+    assert "canary" not in json.dumps(echoed) + figures + server.log()
+    assert b"canary" not in kept

@@ -275,7 +275,7 @@ def test_a_hook_remembers(tmp_path: Path) -> None:
     """
     What one run keeps another one finds; the module's own variables do not.
     """
-    loop = Loop(tmp_path)
+    loop = Loop(tmp_path, timeout_s=20)
     try:
         body = "seen = store.incr(f'seen {request[\"phone\"]}', ttl_s=3600)\nreturn {'phone': str(seen)}"
         runs = [loop.run(hook(body, "store")) for _ in range(3)]

@@ -36,7 +36,7 @@ class Loop:
     An event loop in a thread, and a service on it: what an HTTP process is, without HTTP.
     """
 
-    def __init__(self, directory: Path, config: str = "") -> None:
+    def __init__(self, directory: Path, config: str = "", *, timeout_s: float = TIMEOUT_S) -> None:
         self.directory = directory
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
@@ -45,7 +45,7 @@ class Loop:
         for name, source in corpus.libs().items():
             (directory / "hooks" / "lib" / f"{name}.py").write_text(source)
         path = directory / "hookd.toml"
-        path.write_text(f"workers_max = 4\n[points.{POINT.name}]\ntimeout_s = {TIMEOUT_S}\n{config}")
+        path.write_text(f"workers_max = 4\n[points.{POINT.name}]\ntimeout_s = {timeout_s}\n{config}")
         self.service = Service(settings.load(path, directory), keeps=False)
         self.do(self.service.start(follow=False))
 
@@ -64,7 +64,7 @@ class Loop:
         self.loop.close()
         return pids
 
-    def run(self, source: str, request: Any = None) -> Run:
+    def run(self, source: str, request: Any = None, *, limit_s: float | None = None) -> Run:
         """Run *source* as the point's hook on the file system's way: saved, found, checked, run."""
         path = self.directory / "hooks" / corpus.FILE
 
@@ -76,7 +76,8 @@ class Loop:
             path.write_text(source)
             await site.hooks.refresh()
             document = {"phone": "1"} if request is None else request
-            return await self.service.runner.run(site, POINT, document, started=time.monotonic(), stand_in=act)
+            started = time.monotonic()
+            return await self.service.runner.run(site, POINT, document, started=started, limit_s=limit_s, stand_in=act)
 
         return self.do(run())
 

@@ -10,7 +10,7 @@ what it is unpacked.
 import logging
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from http import HTTPStatus
@@ -20,6 +20,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import certifi
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import DecodeError, HTTPError
 
@@ -30,12 +31,13 @@ from hookd.tools import secrets
 from hookd.tools.call import Call, Json, Method, late
 from hookd.tools.resolver import Resolver
 from hookd.tools.secrets import Secrets
-from hookd.tools.wiring import Adapter, Line
+from hookd.tools.wiring import Adapter, Dial, Line
 
 METHODS = ("get", "post", "put", "patch", "delete")
 MAX_BYTES = 1_048_576  # of an answer, as it is unpacked
 MAX_REDIRECTS = 5
 MAX_HEADER_CHARACTERS = 8192
+MAX_URL_CHARACTERS = 16_384  # as it goes out; servers take 8 to 64 KB
 CHUNK_BYTES = 16_384
 
 # What goes along to another host: what says how, never who.
@@ -81,11 +83,18 @@ class Http:
     Args:
         resolver: Looks names up.
         context: Verifies certificates; None trusts what certifi and the machine trust.
+        connects: Makes what sends a request over a socket.
     """
 
-    def __init__(self, resolver: Resolver | None = None, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        resolver: Resolver | None = None,
+        context: ssl.SSLContext | None = None,
+        connects: Callable[[Target, Dial, ssl.SSLContext | None], HTTPAdapter] = Adapter,
+    ) -> None:
         self._resolver = resolver or Resolver()
         self._context = context
+        self._connects = connects
         # It would log URLs, in which there are secrets, where anybody asks for logs of libraries.
         logging.getLogger(urllib3.__name__).setLevel(logging.CRITICAL + 1)
 
@@ -130,10 +139,10 @@ class Http:
             "Ask for the last address yourself.",
         )
 
-    def _adapter(self, target: Target, line: Line) -> Adapter:
-        if self._context is None:
-            self._context = _trusting()
-        return Adapter(target, lambda: line.dial(target), self._context)
+    def _adapter(self, target: Target, line: Line) -> HTTPAdapter:
+        if self._context is None and target.scheme == "https":
+            self._context = _trusting()  # takes 20 ms and more, once
+        return self._connects(target, lambda: line.dial(target), self._context)
 
     def _send(self, call: Call, session: requests.Session, order: _Order, wait_s: float) -> requests.Response:
         session.headers = CaseInsensitiveDict(
@@ -200,6 +209,11 @@ def _order(call: Call, filled: Secrets) -> _Order:
     rest = filled.fill_url(target.rest)
     if arguments["params"]:
         rest += ("&" if "?" in rest else "?") + _form(call, "params", filled.fill_all(arguments["params"]))
+    if len(rest) > MAX_URL_CHARACTERS:
+        raise ToolFailedError(
+            f"{call.name}: the URL has {len(rest)} characters with its params; {MAX_URL_CHARACTERS} at most.",
+            "Send what is long as data=… or json=….",
+        )
     body, content_type = _body(call, filled)
     headers = {"Content-Type": content_type} if content_type else {}
     headers |= _headers(call, arguments["headers"] or {}, filled)

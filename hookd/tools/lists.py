@@ -12,12 +12,12 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from hookd.errors import ToolFailedError
+from hookd.errors import Problem, ToolFailedError
 from hookd.sandbox.pure.phones import Phones, tail
 from hookd.tools.call import Call, Ground, Json, Method
 
@@ -135,6 +135,27 @@ def names(hooks: Path) -> dict[str, list[str]]:
     return found
 
 
+def problems(hooks: Path) -> Iterator[Problem]:
+    """
+    Yield what is wrong with the lists below the hooks directory *hooks*, whether a hook names them or not.
+
+    Raises:
+        OSError: The directory is there, but cannot be looked at.
+    """
+    for name, files in names(hooks).items():
+        if len(files) > 1:
+            yield Problem(f"{FOLDER}/{files[0]}", 0, f"{files[1]} is a list {name}, too.", "Remove one, or rename it.")
+        for file in files:
+            path = hooks / FOLDER / file
+            try:
+                _read(path, _stamp(path))
+            except ToolFailedError as error:
+                line, _, what = error.message.removeprefix(f"{FOLDER}/{file}").partition(" ")
+                yield Problem(f"{FOLDER}/{file}", int(line.lstrip(":") or 0), what, error.remedy)
+            except OSError as error:
+                yield Problem(f"{FOLDER}/{file}", 0, f"cannot be read: {error.strerror}.")
+
+
 def _summary(arguments: Mapping[str, Json]) -> str:
     return str(arguments["name"])
 
@@ -192,7 +213,7 @@ def _text(path: Path) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    return [_COMMENT.sub("", line).strip() for line in text.splitlines()]
+    return [(_COMMENT.sub("", line) if "#" in line else line).strip() for line in text.splitlines()]
 
 
 def _csv(path: Path, text: str) -> tuple[list[str], list[Json]]:

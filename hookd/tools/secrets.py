@@ -21,6 +21,7 @@ from hookd.tools.call import Json
 FOLDER = "secrets"  # below the site's directory
 MAX_BYTES = 8192
 MIN_CHARACTERS = 4  # shorter ones cannot be masked without garbling what comes back
+PLACES_MAX = 100  # of one call: a megabyte of places would become gigabytes of secrets
 MASKED = "***"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
@@ -42,6 +43,7 @@ class Secrets:
         self._directory = directory / FOLDER
         self._name = name
         self._used: dict[str, str] = {}
+        self._places = 0
 
     def fill(self, text: str) -> str:
         """
@@ -92,6 +94,11 @@ class Secrets:
         return _PLACE.sub(lambda found: write(self._read(found[1])), text)
 
     def _read(self, name: str) -> str:
+        self._places += 1
+        if self._places > PLACES_MAX:
+            raise ToolFailedError(
+                f"{self._name}: secrets are wanted in more than {PLACES_MAX} places.", "Send them once, in a header."
+            )
         if name not in self._used:
             self._used[name] = self._checked(name, self._text(name))
         return self._used[name]

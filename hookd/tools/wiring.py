@@ -78,7 +78,7 @@ class Adapter(HTTPAdapter):
     Sends a request to *target*, whatever its URL says, over the socket that *dial* connects.
     """
 
-    def __init__(self, target: Target, dial: Dial, context: ssl.SSLContext) -> None:
+    def __init__(self, target: Target, dial: Dial, context: ssl.SSLContext | None) -> None:
         super().__init__(max_retries=0)
         host = f"[{target.host}]" if ":" in target.host else target.host
         if target.scheme == "https":

@@ -131,7 +131,11 @@ def tail(n: Json) -> str:
     """
     Return what two ways to write one number have in common: their last keys. Numbers with other tails are others.
     """
-    return _keyed(_lenient_text(n))[-_TAIL_DIGITS:]
+    text = _lenient_text(n)
+    end = text[-_TAIL_DIGITS:]
+    if len(end) == _TAIL_DIGITS and end.isascii() and end.isdecimal():
+        return end  # nearly always, and what makes a long list quick to read
+    return _keyed(text)[-_TAIL_DIGITS:]
 
 
 def _read(text: str, *, region: str, area_code: str) -> _Valid | None:
