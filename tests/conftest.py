@@ -112,6 +112,11 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def parent(pid: int) -> int:
+    """Return the process id of *pid*'s parent."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def free_port() -> int:
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))

@@ -389,6 +389,13 @@ def _parent(pid: int) -> int:
     return int(_stat(pid)[1])
 
 
+def _children(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return ""
+
+
 def _is_zygote(pid: int) -> bool:
     return "hookd.sandbox.zygote" in _command(pid) and "hookd.sandbox.zygote" not in _command(_parent(pid))
 
@@ -402,5 +409,6 @@ def _command(pid: int) -> str:
 
 def _is_busy(pid: int) -> bool:
     """Whether *pid* is a worker that has computed for a while (one that is just being made ready has not)."""
-    is_worker = "hookd.sandbox.zygote" in _command(pid) and not _is_zygote(pid)
+    # Who has children forks workers; a worker has none.
+    is_worker = "hookd.sandbox.zygote" in _command(pid) and not _is_zygote(pid) and not _children(pid)
     return is_worker and _stat(pid)[0] == "R" and int(_stat(pid)[11]) >= BUSY_TICKS

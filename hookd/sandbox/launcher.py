@@ -22,7 +22,7 @@ START_S = 20.0
 LAST_WORDS_S = 0.25  # for a dying zygote's message on standard error
 RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 5.0)  # between two starts of a zygote that keeps dying
 FORGIVEN_S = 60.0  # a zygote that lived this long starts with a clean slate
-PACKET_BYTES = 4096
+PACKET_BYTES = 32_768  # the isolation report is one packet
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "TZ": "UTC0"}  # nothing of ours: a worker may come to read it
 
 log = structlog.get_logger("hookd.sandbox")

@@ -16,6 +16,7 @@ import asyncio
 import os
 import signal
 import socket
+import struct
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Mapping
@@ -49,6 +50,8 @@ USUAL_WEIGHT = 0.2  # of the latest run in what runs of a hook usually take
 ANSWERS: Mapping[str, str] = {"run": "done", "check": "checked"}
 PRINT_BYTES = 131_072  # of one run: twice what an honest worker sends
 RECEIVE_BYTES = 262_144
+
+CREDENTIALS = struct.Struct("=3i")  # struct ucred: process, user, group
 
 log = structlog.get_logger("hookd.sandbox")
 
@@ -239,8 +242,7 @@ class Pool:
             self._forget(worker, -signal.SIGKILL)
 
     def _on_started(self, number: int, pid: int) -> None:
-        if number in self._workers:
-            self._workers[number].pid = pid
+        """The number is of the zygote's namespace: the worker's own comes with its first message."""
 
     def _on_exited(self, number: int, status: int) -> None:
         if number in self._workers:
@@ -265,6 +267,7 @@ class Pool:
             log.error("worker_not_forked", error=str(error))
             return None
         ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._numbers += 1
         worker = Worker(self._numbers, ours)
         with theirs:
@@ -564,7 +567,7 @@ class Pool:
 
     def _on_readable(self, worker: Worker) -> None:
         try:
-            size = worker.channel.recv_into(self._received)
+            size = worker.channel.recv_into(self._received) if worker.pid else self._receive_first(worker)
         except BlockingIOError:
             return
         except OSError:
@@ -577,6 +580,15 @@ class Pool:
                 self._on_message(worker, orjson.loads(body))
         except (wire.FrameError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
             self._violate(worker, f"{type(error).__name__}: {error}"[:200])
+
+    def _receive_first(self, worker: Worker) -> int:
+        """Receive what the worker says first, and its process id, which only the kernel can tell across namespaces."""
+        size, ancillary, _, _ = worker.channel.recvmsg_into([self._received], socket.CMSG_SPACE(CREDENTIALS.size))
+        for _, kind, data in ancillary:
+            if kind == socket.SCM_CREDENTIALS:
+                worker.pid = CREDENTIALS.unpack(data)[0]
+        worker.channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        return size
 
     def _on_message(self, worker: Worker, message: Message) -> None:
         kind = message["t"]

@@ -11,12 +11,12 @@ import gc
 import os
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, tzinfo
 from typing import Any
 
-from hookd.errors import LoadError, Problem
+from hookd.errors import LoadError, Problem, SandboxError
 from hookd.hours import Hours, parse_holidays, parse_hours
 from hookd.sandbox import acting, jail, language, wire
 from hookd.sandbox.acting import Calls
@@ -111,37 +111,63 @@ ACTING_TOOLS: Mapping[str, Callable[[Run], object]] = {
 TOOLS: Mapping[str, Callable[[Run], object]] = {**PURE_TOOLS, **ACTING_TOOLS}
 
 
-def warm_up() -> None:
+NUMBERS = ("+7 900 123-45-67", "8 343 273-34-30", "+1 201 555 0123", "+49 30 123456", "+998 90 123 45 67", "123", "")
+
+
+def warm_up() -> dict[str, str]:
     """
     Load and execute what a hook may use, so that no locked worker needs a file.
+
+    Returns:
+        What was executed → what came of it, the same at every call: `probe` compares it with what comes of it in a
+        lock.
     """
-    language.warm_up()
+    results = language.warm_up()
     phones = Phones("RU", "343")
     phones.warm_up()
+    for number in NUMBERS:
+        results[f"phones {number}"] = repr((phones.e164(number), phones.national(number), phones.digits(number)))
     site = Site(language.zone("Europe/Moscow"), phones, parse_hours({"mon-fri": "09:00-18:00"}), frozenset())
     source = (
         "def hook(request, call, clock, phones, settings, lists):\n"
-        "    print(clock.iso(), call.missed, lists.contains('vip', 1))\n"
+        "    print(clock.iso(), clock.is_working(), clock.next_working(), call.missed, call.started_at)\n"
+        "    print(lists.contains('vip', 1))\n"
         "    return lists.contains(nam='vip')\n"
     )
     request = {"call_full": {"channel": {"type": "incoming", "start_time": "2024-05-01 10:00:00"}}}
     program = compile_program({"kind": "point", "name": "hook", "file": "hook.py", "source": source, "libs": {}})
+    now = datetime(2024, 5, 1, 7, 0, 0, tzinfo=site.zone)
     calls = Calls(lambda message: {"value": False}, language.plain)
-    execute(program, Run("hook", request, {}, None, site, calls), lambda text: None)
+    printed: list[str] = []
+    results["a hook that fails"] = repr(execute(program, Run("hook", request, {}, now, site, calls), printed.append))
+    results["a hook that prints"] = "".join(printed)
+    return results
 
 
-def main(fd: int, parent: int) -> None:
+def main(fd: int, nothing: int, parent: int, prepared: jail.Lock, layers: Collection[str]) -> None:
     """
-    Lock this process, then serve the broker on *fd* until it closes; *parent* is the zygote's process id.
+    Lock this process, then serve the broker on *fd* until it closes.
+
+    Args:
+        fd: The worker's end of its channel.
+        nothing: A descriptor of /dev/null: there are no files any more from which to open one.
+        parent: The zygote's process id.
+        prepared: From `jail.prepare`.
+        layers: Those that the probe saw in force.
+
+    Raises:
+        SandboxError: One of *layers* could not be put in force; such a worker must not see a hook.
     """
-    os.dup2(fd, CHANNEL_FD)
-    nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1):
         os.dup2(nothing, standard)
+    os.dup2(fd, CHANNEL_FD)
     jail.close_descriptors({0, 1, 2, CHANNEL_FD})
     jail.end_with(parent)
-    jail.lock()
-    os.dup2(0, 2)  # only now: what goes wrong until here is for the operator to read
+    os.setsid()
+    reasons = jail.lock(prepared, layers)
+    if any(reasons.values()):
+        raise SandboxError(f"a worker could not be locked: {reasons}")
+    os.close(2)  # only now: what goes wrong until here is for the operator to read
     wire.write(CHANNEL_FD, {"t": "ready"})
     Worker().serve()
 

@@ -1,140 +1,87 @@
 """
-The clean process that forks workers; `python -I -B -m hookd.sandbox.zygote CONTROL_FD PARENT_PID`.
+The start of the clean process that forks workers; `python -I -B -m hookd.sandbox.zygote CONTROL_FD BROKER_PID`.
 
 It is exec'd, not forked, by the broker: with an empty environment, no secrets in its memory and no threads, so that a
-fork of it has nothing to give away. It loads and executes everything that a hook may use, then waits on its control
-socket (SOCK_SEQPACKET, one JSON message a packet):
+fork of it has nothing to give away. It enters its namespaces first. A namespace for processes begins with the next
+child, so where there is one, this process forks once more:
 
-    broker to zygote: {"op": "spawn", "id": n} with the worker's end of a socket pair (SCM_RIGHTS); {"op": "kill",
-    "id": n} zygote to broker: {"op": "up"}, {"op": "started", "id": n, "pid": p}, {"op": "exited", "id": n, "status":
-    wait status}
+    broker -- exec --> zygote.main: waits -- fork --> forker.main: warms up, forks workers (process 1 of its namespace)
 
-Only the zygote knows its children, so a process id is never used after its process was reaped. It ends with the broker:
-on the end of the control socket, and by the parent-death signal.
+Whoever of the three dies takes those below along: by the parent-death signal, and because a namespace ends with its
+process 1. The one that waits ends as the one below it did.
 """
 
-import contextlib
-import gc
-import json
 import os
 import select
 import signal
-import socket
 import sys
-import traceback
-from typing import Any
 
-from hookd.sandbox import jail, worker
-
-PACKET_BYTES = 4096
-
-
-class Zygote:
-    """
-    Forks, kills and reaps workers at the broker's word.
-    """
-
-    def __init__(self, control: socket.socket, wakeup: int) -> None:
-        self._control = control
-        self._wakeup = wakeup
-        self._children: dict[int, int] = {}  # worker id → process id
-
-    def serve(self) -> None:
-        """
-        Obey until the broker is gone.
-        """
-        self._tell(op="up")
-        poll = select.poll()
-        poll.register(self._control, select.POLLIN)
-        poll.register(self._wakeup, select.POLLIN)
-        while True:
-            ready = {fd for fd, _ in poll.poll()}
-            if self._wakeup in ready:
-                os.read(self._wakeup, 512)
-                self._reap()
-            if self._control.fileno() in ready and not self._obey():
-                return
-
-    def _obey(self) -> bool:
-        packet, fds, _, _ = socket.recv_fds(self._control, PACKET_BYTES, 1)
-        if not packet:
-            return False
-        order = json.loads(packet)
-        if order["op"] == "spawn":
-            self._spawn(order["id"], fds[0])
-        elif order["id"] in self._children:
-            os.kill(self._children[order["id"]], signal.SIGKILL)
-        return True
-
-    def _spawn(self, number: int, fd: int) -> None:
-        parent = os.getpid()
-        try:
-            pid = os.fork()
-        except OSError as error:
-            os.close(fd)
-            print(f"hookd: no worker could be forked: {error}", file=sys.stderr)
-            self._tell(op="exited", id=number, status=-1)
-            return
-        if pid == 0:
-            _become_worker(fd, parent)
-        os.close(fd)
-        self._children[number] = pid
-        self._tell(op="started", id=number, pid=pid)
-
-    def _reap(self) -> None:
-        ended = {}
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == 0:
-                    break
-                ended[pid] = status
-        for number in [number for number, pid in self._children.items() if pid in ended]:
-            self._tell(op="exited", id=number, status=ended[self._children.pop(number)])
-
-    def _tell(self, **message: Any) -> None:
-        self._control.send(json.dumps(message).encode())
-
-
-def _become_worker(fd: int, parent: int) -> None:
-    """
-    Turn this fresh fork into a worker; never returns.
-    """
-    code = 1
-    try:
-        signal.set_wakeup_fd(-1)
-        # A service manager or a Ctrl-C signals every process of the group: what is in flight is answered first.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        worker.main(fd, parent)
-        code = 0
-    except BaseException:
-        # Where anybody can read it: before the lock standard error is still the operator's.
-        traceback.print_exc()
-    finally:
-        os._exit(code)
+from hookd.sandbox import jail
+from hookd.sandbox.jail import namespaces
+from hookd.sandbox.surroundings import Surroundings, listen
 
 
 def main() -> None:
     """
-    Warm up, then serve the broker on the descriptor and for the process that the command line names.
+    Serve the broker on the descriptor and for the process that the command line names.
     """
-    control_fd, parent = int(sys.argv[1]), int(sys.argv[2])
-    jail.end_with(parent)
+    control_fd, broker = int(sys.argv[1]), int(sys.argv[2])
+    jail.end_with(broker)
     os.chdir("/")
     os.umask(0o077)
-    jail.close_descriptors({0, 1, 2, control_fd})
-    worker.warm_up()
-    jail.not_dumpable()
+    nothing_fd = os.open(os.devnull, os.O_RDWR)
+    jail.close_descriptors({0, 1, 2, control_fd, nothing_fd})
     # A terminal's Ctrl-C reaches the whole process group: the broker decides when the zygote ends.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    gc.collect()
-    gc.freeze()
-    with socket.socket(fileno=control_fd) as control, contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        Zygote(control, reading).serve()
+    jail.die_first()
+    listener, address = listen()  # outside, for the probe to look for from inside
+    uid = namespaces.free_id()
+    reasons = namespaces.enter()
+    if reasons["pid"]:
+        jail.end_with(broker)  # again: a change of credentials takes it back
+    else:
+        _fork_and_wait(broker, uid, [control_fd, nothing_fd, listener])
+    _serve(Surroundings(control_fd, nothing_fd, listener, broker, address, uid, reasons))
+
+
+def _serve(surroundings: Surroundings) -> None:
+    # Not above: the process that waits must not hold what workers need, 20 MB that nobody would ever use.
+    from hookd.sandbox import forker
+
+    forker.main(surroundings)
+
+
+def _fork_and_wait(broker: int, uid: int, fds: list[int]) -> None:
+    """
+    Return in a child, process 1 of the namespace; this process waits for it and ends as it does.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid:
+        for fd in (*fds, reading):
+            os.close(fd)
+        # Nothing of root is left in here; the order to die with the broker is given after the change of user.
+        namespaces.limit_capabilities()
+        namespaces.take_id(uid)
+        namespaces.drop_capabilities()
+        jail.end_with(broker)
+        jail.not_dumpable()
+        _end_like(os.waitpid(pid, 0)[1])
+    os.close(writing)
+    jail.end_with(0)  # the parent's number, seen from inside
+    if select.select([reading], [], [], 0)[0]:
+        os._exit(1)  # the parent died before the line above: nobody else holds the other end
+    os.close(reading)
+
+
+def _end_like(status: int) -> None:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(os.WEXITSTATUS(status))
 
 
 if __name__ == "__main__":
