@@ -614,6 +614,8 @@ def default_shown(setting: Setting) -> str:
     """Return the default of *setting* as the README has it."""
     if setting.name in DEFAULTS:
         return DEFAULTS[setting.name]
+    if setting.name == "records_roots":
+        return ", ".join(f"`{path}`" for path in setting.default)
     return f"`{setting.default}`" if setting.default not in (None, "", (), {}) else "none"
 
 

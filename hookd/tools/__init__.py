@@ -12,6 +12,7 @@ from hookd.tools.broker import Answer, Broker, RunCalls, StandIn, Tools
 from hookd.tools.call import Call, Ground, Method, ToolCall
 from hookd.tools.http import Http
 from hookd.tools.lists import Lists
+from hookd.tools.records import Records
 from hookd.tools.store import Store
 
 __all__ = ["Answer", "Broker", "Call", "Ground", "Method", "RunCalls", "StandIn", "ToolCall", "Tools", "make_tools"]
@@ -21,10 +22,16 @@ def make_tools(state: Path) -> Tools:
     """
     Return every tool of an installation that keeps its state in the directory *state*.
     """
-    http, lists, store = Http(), Lists(), Store(state)
+    http, lists, records, store = Http(), Lists(), Records(state), Store(state)
 
     def close() -> None:
         http.close()
         store.close()
 
-    return Tools({"http": http.methods(), "lists": lists.methods(), "store": store.methods()}, close)
+    methods = {
+        "http": http.methods(),
+        "lists": lists.methods(),
+        "records": records.methods(),
+        "store": store.methods(),
+    }
+    return Tools(methods, close)
