@@ -33,6 +33,7 @@ _EXAMPLES: Mapping[str, Json] = {
     "holidays": ["2027-01-01"],
     "tokens_file": "secrets/tokens",
     "operator_tokens_file": "secrets/operator_tokens",
+    "records_out": "/var/spool/asterisk/mp3",
     "timeout_s": 0.5,
     "on_error": {"phone": ""},
 }
@@ -313,7 +314,9 @@ def _toml(value: Json) -> str:
         return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
     if isinstance(value, Path):
         value = str(value)
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _comment(text: str) -> list[str]:

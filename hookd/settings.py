@@ -31,6 +31,8 @@ ISOLATIONS = ("warm", "fresh")
 MIN_TOKEN_CHARACTERS = 16  # 16 random characters of base64 are 96 bits: past guessing over HTTP
 
 _TABLES = ("points", "jobs")  # of tables, one a name
+RECORDS_ROOTS = (Path("/var/spool/asterisk/monitor"),)  # Asterisk's own, and FreePBX's
+RECORDS_DAYS = 30
 
 _SITE_DIRECTORY = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -98,6 +100,9 @@ class SiteSettings:
     http_hosts: tuple[str, ...] = ()
     store_keys_max: int = 10_000
     store_mb_max: int = 16
+    records_roots: tuple[Path, ...] = RECORDS_ROOTS
+    records_out: Path | None = None
+    records_days: int = RECORDS_DAYS
     files: tuple[Path, ...] = ()
     points: Mapping[str, PointSettings] = field(default_factory=dict)
     jobs: Mapping[str, JobSettings] = field(default_factory=dict)
@@ -178,6 +183,19 @@ def _path(value: Any) -> Path:
     if not _string(value):
         raise ValueError("a path is expected")
     return Path(value)
+
+
+def _absolute(value: Any) -> Path:
+    path = Path(_string(value))
+    if not path.is_absolute() or ".." in path.parts or path == Path("/"):
+        raise ValueError('an absolute path is expected, such as "/var/spool/asterisk/monitor"')
+    return path
+
+
+def _absolutes(value: Any) -> tuple[Path, ...]:
+    if not isinstance(value, list):
+        raise ValueError('a list of absolute paths is expected, such as ["/var/spool/asterisk/monitor"]')
+    return tuple(_absolute(path) for path in value)
 
 
 def _integer(low: int, high: int) -> Callable[[Any], int]:
@@ -306,6 +324,9 @@ SITE_SETTINGS = (
     Setting("store_mb_max", _integer(0, 1024), 16, "Megabytes that `store` keeps for the site, keys included."),
     Setting("record", _RECORD, "on", "What the journal keeps of a run: off, on, or raw (with path and headers)."),
     Setting("record_phones", _choice("masked", "plain"), "masked", "How the journal writes numbers of people."),
+    Setting("records_roots", _absolutes, RECORDS_ROOTS, "Directories with recordings, for `records`."),
+    Setting("records_out", _absolute, None, "Where conversions go; without it, hookd/ in the recording's root."),
+    Setting("records_days", _integer(1, 3650), RECORDS_DAYS, "Days from a recording until its conversions go."),
 )
 
 MAX_TIMEOUT_S = 30.0

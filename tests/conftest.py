@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 import requests
 
+from tests.recordings import Box
+
 START_S = 30.0
 ROOT = Path(__file__).parent.parent
 
@@ -214,3 +216,35 @@ def _end(server: Server) -> None:
     left = [pid for pid in pids if is_alive(pid)]
     shutil.rmtree(server.directory, ignore_errors=True)
     assert not left, f"processes {left} outlived the server"
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    return Box(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
+    """
+    Return what makes recordings: the bytes of so many seconds of a tone in the format that ffmpeg's *options* name.
+    """
+    directory = tmp_path_factory.mktemp("sounds")
+    known: dict[tuple[Any, ...], bytes] = {}
+
+    def make(*options: str, name: str = "a.wav", seconds: float = 2.0, channels: int = 1) -> bytes:
+        key = (*options, name, seconds, channels)
+        if key not in known:
+            path = directory / name
+            source = ("-f", "lavfi", "-i", f"sine=frequency=440:duration={seconds}")
+            command = ["ffmpeg", "-v", "error", *source, "-ac", str(channels), *options, "-y", str(path)]
+            subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+            known[key] = path.read_bytes()
+        return known[key]
+
+    return make
+
+
+@pytest.fixture
+def wav(sounds: Callable[..., bytes]) -> bytes:
+    """What Asterisk writes as .wav: 16 bits, 8 kHz, mono."""
+    return sounds("-ar", "8000", "-c:a", "pcm_s16le")

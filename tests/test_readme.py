@@ -618,6 +618,8 @@ def default_shown(setting: Setting) -> str:
         return "the site's"
     if setting.default is False:
         return "`false`"
+    if setting.name == "records_roots":
+        return ", ".join(f"`{path}`" for path in setting.default)
     return f"`{setting.default}`" if setting.default not in (None, "", (), {}) else "none"
 
 

@@ -24,6 +24,7 @@ from hookd.tools import Broker, Ground, Tools, lists, secrets, store
 from hookd.tools import http as http_tool
 from hookd.tools.http import Http
 from hookd.tools.lists import Lists
+from hookd.tools.records import Records
 from hookd.tools.resolver import Resolver
 from hookd.tools.store import Store
 from hookd.tools.wiring import Adapter, Dial
@@ -164,7 +165,12 @@ def test_signatures_are_those_of_the_tools(tmp_path: Path) -> None:
     """
     What a hook may call is what the tools can do, no more and no less.
     """
-    found = {"lists": Lists().methods(), "http": Http(Resolver()).methods(), "store": Store(tmp_path).methods()}
+    found = {
+        "lists": Lists().methods(),
+        "http": Http(Resolver()).methods(),
+        "records": Records(tmp_path).methods(),
+        "store": Store(tmp_path).methods(),
+    }
 
     assert {tool: set(methods) for tool, methods in found.items()} == {
         tool: set(methods) for tool, methods in signatures.SIGNATURES.items()

@@ -83,6 +83,8 @@ _VALUE = Parameter("value", is_required=True)
 _TTL = Parameter("ttl_s", _SECONDS, low=1, high=SECONDS_MAX)
 _NUMBER = (str, int, type(None))
 _LIST = Parameter("name", (str,), is_required=True, low=1, high=100)
+_PATH = Parameter("path", (str,), is_required=True, low=1, high=4096)
+_NEAR = Parameter("near", (str,), low=1, high=4096)
 _REQUEST = (
     Parameter("url", (str,), is_required=True, low=1, high=8192),
     Parameter("params", (dict,)),
@@ -107,6 +109,15 @@ SIGNATURES: Mapping[str, Mapping[str, tuple[Parameter, ...]]] = MappingProxyType
         "lists": {
             "contains": (_LIST, Parameter("number", _NUMBER, is_required=True, high=INTEGER_MAX)),
             "lookup": (_LIST, Parameter("key", _NUMBER, is_required=True, high=INTEGER_MAX), Parameter("default")),
+        },
+        "records": {
+            "exists": (_PATH,),
+            "find": (Parameter("parts", (str, list), is_required=True, low=1, high=200), _NEAR),
+            "convert": (
+                _PATH,
+                Parameter("to", (str,), default="mp3", low=1, high=10),
+                Parameter("bitrate", (int,), low=1, high=1000),
+            ),
         },
         "store": {
             "get": (_KEY, Parameter("default")),

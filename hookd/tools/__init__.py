@@ -14,6 +14,7 @@ from hookd.tools.call import Call, Ground, Method, ToolCall
 from hookd.tools.http import Http
 from hookd.tools.jobs import JobsTool
 from hookd.tools.lists import Lists
+from hookd.tools.records import Records
 from hookd.tools.store import Store
 
 __all__ = ["Answer", "Broker", "Call", "Ground", "Method", "RunCalls", "StandIn", "ToolCall", "Tools", "make_tools"]
@@ -23,16 +24,17 @@ def make_tools(state: Path, jobs: Jobs) -> Tools:
     """
     Return every tool of an installation that keeps its state in the directory *state*, and promises its *jobs*.
     """
-    http, lists, store = Http(), Lists(), Store(state)
+    http, lists, records, store = Http(), Lists(), Records(state), Store(state)
 
     def close() -> None:
         http.close()
         store.close()
 
-    tools = {
+    methods = {
         "http": http.methods(),
         "jobs": JobsTool(jobs).methods(),
         "lists": lists.methods(),
+        "records": records.methods(),
         "store": store.methods(),
     }
-    return Tools(tools, close)
+    return Tools(methods, close)
