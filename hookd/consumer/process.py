@@ -36,6 +36,7 @@ from hookd.runner import job_settings
 from hookd.sandbox import jail
 from hookd.service import Service
 from hookd.settings import JobSettings, Settings, find_config, load
+from hookd.sites import Site
 
 OK, FAILED = 0, 2
 
@@ -251,14 +252,10 @@ class Consumer:
             return _Result(DONE)
         if self._service.runner.is_stopping:
             return None
-        chosen = job_settings(site, job.name)
-        failures = job.attempt - job.first + 1
-        if failures >= chosen.attempts_max:
-            log.error("job_dead", job=job.id, site=job.site, name=job.name, attempts=failures)
-            if self._service.alerts:
-                self._service.alerts.tell(site, "dead", run.point, job=job.id, error=str(run.error))
-            return _Result(DEAD, str(run.error))
-        return _Result(WAITING, str(run.error), time.time() + delay_s(chosen, failures))
+        result = _failed(job, site, str(run.error))
+        if result.state == DEAD and self._service.alerts:
+            self._service.alerts.tell(site, "dead", run.point, job=job.id, error=result.error)
+        return result
 
     # ---- from the engine to the inbox ----------------------------------------------------------------------------
 
@@ -281,10 +278,12 @@ class Consumer:
         self._taken.pop(f"{id_}-{number}", None)
 
     def _settle_found(self, id_: str, number: int, attempt: Attempt) -> None:
-        if attempt.error:  # DBOS gave it up: it took the whole consumer with it a hundred times, or was meddled with
-            self._settle(id_, number, _Result(DEAD, attempt.error).document())
-        else:
-            self._settle(id_, number, attempt.result)
+        result = attempt.result
+        if attempt.error:  # its result could not be recorded, or it took the whole consumer with it a hundred times
+            job = self._jobs.find(id_)
+            site = self._service.sites.get(job.site) if job else None
+            result = (_failed(job, site, attempt.error) if job and site else _Result(PARKED, NO_SITE)).document()
+        self._settle(id_, number, result)
 
     def _note(self, note: Note) -> None:
         with self._notes_lock:
@@ -332,6 +331,15 @@ class Consumer:
         for forget in (self._jobs.forget_ended, self._engine.forget):
             while await asyncio.to_thread(forget, before):
                 await asyncio.sleep(POLL_S)
+
+
+def _failed(job: Job, site: Site, error: str) -> _Result:
+    chosen = job_settings(site, job.name)
+    failures = job.attempt - job.first + 1
+    if failures < chosen.attempts_max:
+        return _Result(WAITING, error, time.time() + delay_s(chosen, failures))
+    log.error("job_dead", job=job.id, site=job.site, name=job.name, attempts=failures)
+    return _Result(DEAD, error)
 
 
 def delay_s(chosen: JobSettings, failures: int) -> float:
