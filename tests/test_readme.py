@@ -654,14 +654,16 @@ def test_commands_and_options_are_documented(capsys: pytest.CaptureFixture[str])
         own = {word.split()[0] for word in words if word.startswith("--")}
         assert own == set(options[command.split()[1]]) - {"--config", "--site", "--format"}, command
     assert common == {
-        "--config": ["serve", "new", "check", "run", "test", "doctor"],
-        "--site": ["new", "check", "run", "test"],
+        "--config": ["serve", "consume", "new", "check", "run", "runs", "test", "simulate", "doctor"],
+        "--site": ["new", "check", "run", "runs", "test", "simulate"],
     }
-    assert [name for name in options if "--format" not in options[name]] == ["serve"]
+    # Those with actions take it after the action.
+    assert [name for name in options if "--format" not in options[name]] == ["serve", "consume", "jobs", "bridge"]
     said = flowing(text)
-    assert "`serve`, `new`, `check`, `run`, `test` and `doctor` take `--config FILE`; " in said
-    assert "`new`, `check`, `run` and `test` take `--site NAME`" in said
-    assert "Every command but `serve` takes `--format json`." in said
+    for option, names in (("--config FILE", common["--config"]), ("--site NAME", common["--site"])):
+        shown = ", ".join(f"`{name}`" for name in names[:-1]) + f" and `{names[-1]}`"
+        assert f"{shown} take `{option}`" in said
+    assert "Every command but `serve` and `consume` takes `--format json`." in said
 
 
 def helped(capsys: pytest.CaptureFixture[str], command: str = "") -> list[str]:
@@ -797,7 +799,7 @@ def test_tools_in_the_readme_are_those_that_there_are() -> None:
     """
     table = section(README, "## Your first hour").partition("| parameter |")[2].partition("\n\n")[0]
 
-    assert sorted(quoted(row[0])[0] for row in rows(f"|{table}")) == sorted(["request", *worker.PURE_TOOLS])
+    assert sorted(quoted(row[0])[0] for row in rows(f"|{table}")) == sorted(["request", *worker.TOOLS])
 
 
 # ---- docs/language.md ------------------------------------------------------------------------------------------
