@@ -69,6 +69,12 @@ class NotJsonError(SenderError):
     code = "not_json"
 
 
+class NotFormError(SenderError):
+    """The body is no form, or one that no portal sends: too large, too deep, of too many variables."""
+
+    code = "not_form"
+
+
 class ContractError(SenderError):
     """No valid reply can be built from the request."""
 

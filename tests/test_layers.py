@@ -14,6 +14,7 @@ LAYERS = (
     ("cli", "__main__"),
     ("web",),
     ("service", "scaffold", "cases", "review"),
+    ("portal",),
     ("runner",),
     ("sites",),
     ("hooks",),
