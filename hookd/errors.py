@@ -75,6 +75,12 @@ class NotFormError(SenderError):
     code = "not_form"
 
 
+class EnvelopeError(SenderError):
+    """The fields are no event or placement: no code, or no portal."""
+
+    code = "envelope"
+
+
 class ContractError(SenderError):
     """No valid reply can be built from the request."""
 
