@@ -114,6 +114,19 @@ class UnknownPointError(SenderError):
     status = 404
 
 
+class UntrustedError(RefusedError):
+    """The sender does not prove to be the portal that it names."""
+
+    code = "untrusted"
+
+
+class BusyError(SenderError):
+    """There is too much of this to do at the moment; it is tried again later."""
+
+    code = "busy"
+    status = 503
+
+
 class MethodError(SenderError):
     """A point is asked with POST."""
 
@@ -202,3 +215,34 @@ class StorageError(OperatorError):
     """A database of the state directory cannot be used: damaged, read-only, of a newer hookd, on a full disk."""
 
     code = "storage"
+
+
+class VaultError(OperatorError):
+    """The key of the portals' tokens cannot be read, or is another one."""
+
+    code = "vault"
+
+
+class PortalError(HookdError):
+    """
+    A portal, or its authorization server, does not do what was asked.
+
+    Attributes:
+        reason: Its own word for it, such as `QUERY_LIMIT_EXCEEDED` or `ACCESS_DENIED`; one of hookd's in lower case
+            where the portal gave none: `unreachable`, `slow`, `aborted`, `odd_answer`.
+        remedy: What to do; "" where the message says it.
+    """
+
+    code = "portal"
+
+    def __init__(self, message: str, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{message} {remedy}".rstrip())
+        self.reason = reason
+        self.remedy = remedy
+
+
+class UnknownPortalError(PortalError):
+    """The portal has not installed hookd's app, or there are several and it was not said which."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message, "unknown_portal", remedy)

@@ -10,9 +10,9 @@ that are no UTF-8 become U+FFFD, so that what a hook gets is text.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_plus, unquote_to_bytes
 
 from hookd import documents
 from hookd.documents import MAX_DEPTH, Json
@@ -76,6 +76,13 @@ def merged(query: Mapping[str, Json], body: Mapping[str, Json]) -> dict[str, Jso
     Return the fields of both; where a name is in both, the body's count, as in PHP's $_REQUEST.
     """
     return {**query, **body}
+
+
+def query(fields: Mapping[str, Json]) -> str:
+    """
+    Return *fields* as PHP's http_build_query writes them: what is null or an empty array leaves no key.
+    """
+    return "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in _pairs("", fields))
 
 
 class _Array(dict[str, Any]):
@@ -168,3 +175,12 @@ def _finished(value: Any) -> Json:
     if all(key == str(index) for index, key in enumerate(value)):
         return [_finished(item) for item in value.values()]
     return {_text(key): _finished(item) for key, item in value.items()}
+
+
+def _pairs(name: str, value: Json) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping | list):
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, item in items:
+            yield from _pairs(f"{name}[{key}]" if name else str(key), item)
+    elif value is not None:
+        yield name, str(int(value) if isinstance(value, bool) else value)
