@@ -133,6 +133,15 @@ def observed(run: Run) -> dict[str, Json]:
     return found
 
 
+def expecting(run: Run, request: Json, *, settings: Mapping[str, Json], now: str) -> dict[str, Json]:
+    """
+    Return the file of a case that expects of *request*, with these settings at this time, what *run* came to.
+    """
+    found = observed(run)
+    case: dict[str, Json] = {"request": request, "settings": dict(settings), "now": now}
+    return case | {key: found[key] for key in ("outcome", "reason", "reply") if key in found}
+
+
 def compare(case: Case, found: Mapping[str, Json]) -> Iterator[Difference]:
     """
     Yield where *found*, shaped as `observed` returns it, is not what *case* expects; paths point into the case.

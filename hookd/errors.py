@@ -181,6 +181,40 @@ class ReplyError(IntegratorError):
         self.violations = tuple(violations)
 
 
+class ToolFailedError(IntegratorError):
+    """
+    A tool could not do what a hook asked of it; the hook is told, and may go on.
+
+    Attributes:
+        message: What went wrong, and what is allowed; free of secrets.
+        remedy: What to do.
+    """
+
+    code = "tool"
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message} {remedy}")
+        self.message = message
+        self.remedy = remedy
+
+
+class JobError(IntegratorError):
+    """
+    A job cannot be enqueued as it was asked for.
+
+    Attributes:
+        message: What is wrong.
+        remedy: What is allowed.
+    """
+
+    code = "job"
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message} {remedy}")
+        self.message = message
+        self.remedy = remedy
+
+
 class SampleError(IntegratorError):
     """A sample, a change to one, or a test case is not what it should be."""
 
@@ -215,6 +249,12 @@ class StorageError(OperatorError):
     """A database of the state directory cannot be used: damaged, read-only, of a newer hookd, on a full disk."""
 
     code = "storage"
+
+
+class ConsumerError(OperatorError):
+    """There cannot be a second consumer on the same state directory."""
+
+    code = "consumer"
 
 
 class VaultError(OperatorError):

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import tomllib
 import unicodedata
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,15 @@ from hookd import __version__
 from hookd.errors import LoadError, Problem
 from hookd.metrics import BROKEN, RELOADS
 from hookd.names import meant
-from hookd.points import ALIASES, POINTS
+from hookd.points import ALIASES, JOB_NAME, JOBS, POINTS, table_of
+from hookd.tools.lists import FOLDER as LISTS
+from hookd.tools.lists import names as list_names
 
 MAX_SOURCE_BYTES = 65_536  # longer sources take the compiler seconds; real hooks have 1 to 5 KB
 SETTLE_S = 0.05  # a file that changes between two looks is still being written
 SETTLE_LOOKS = 6  # then it is read as it is; the next look finds the rest
 SETTINGS_FILE = "settings.toml"
+SHOWN_MAX = 20  # names in a message
 ALL_HOOKS = "all"  # the table of settings.toml that every hook gets
 LIB = "lib"
 ACCEPTED_BY = f"hookd {__version__}, Python {sys.version_info.major}.{sys.version_info.minor}"
@@ -57,12 +60,15 @@ class Hook:
     One version of one hook that was found good.
 
     Attributes:
-        kind: "point".
-        name: The point.
+        kind: "point" or "job".
+        name: The point, or "jobs/" and the job's name.
         file: Path relative to the hooks directory.
         libs: The lib files that it uses, name → source.
         digest: SHA-256 over the name, the source and the libs, hex.
         settings_keys: The settings that it reads by a literal key, with the line.
+        tools: Those of the tools that act outside of the sandbox which its function names.
+        lists: The lists that it names literally, with the line.
+        jobs: The jobs that it enqueues by a literal name, with the line.
         warnings: What is legal in it but probably wrong.
     """
 
@@ -73,6 +79,9 @@ class Hook:
     libs: Mapping[str, str]
     digest: str
     settings_keys: tuple[tuple[str, int], ...] = ()
+    tools: tuple[str, ...] = ()
+    lists: tuple[tuple[str, int], ...] = ()
+    jobs: tuple[tuple[str, int], ...] = ()
     warnings: tuple[Problem, ...] = ()
 
 
@@ -92,6 +101,11 @@ class Snapshot:
     broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether there is a job hook, be it broken."""
+        return any(name.startswith(f"{JOBS}/") for name in (*self.hooks, *self.broken))
 
 
 class HookFiles:
@@ -164,7 +178,8 @@ class HookFiles:
         """
         old = self.snapshot
         libs = {Path(file).stem: source for file, source in files.items() if file.startswith(f"{LIB}/")}
-        present = [name for name in POINTS if f"{name}.py" in files or f"{name}.py" in unreadable]
+        present = _present({*files, *unreadable})
+        there = _There(await asyncio.to_thread(list_names, self.directory), _job_names(present))
         hooks = {name: good_before[name] for name in present if name in good_before}
         broken = {name: old.broken.get(name, (_pending(name),)) for name in present if name not in hooks}
         settings, problems = self._read_settings(files, unreadable)
@@ -175,10 +190,13 @@ class HookFiles:
             self._note_removed(name)
         for name in present:
             file, before = f"{name}.py", hooks.get(name)
-            if file in files and before and is_current and _is_same(before, files[file], libs):
+            is_known = file in files and before and is_current and _is_same(before, files[file], libs)
+            if is_known and before and not _missing(before, there):
                 broken.pop(name, None)
             else:
                 found, faults = await self._judge(name, files, unreadable, libs)
+                if found and (missing := _missing(found, there)):
+                    found, faults = None, missing
                 if found is None and before and not is_current:
                     before, _ = await self._examine(name, file, before.source, before.libs)
                 self._note(name, found, before, faults, old)
@@ -206,7 +224,7 @@ class HookFiles:
     def _read_settings(
         self, files: Mapping[str, str], unreadable: Mapping[str, Problem]
     ) -> tuple[Mapping[str, Mapping[str, Any]], tuple[Problem, ...]]:
-        others = tuple(problem for file, problem in unreadable.items() if Path(file).stem not in POINTS)
+        others = tuple(problem for file, problem in unreadable.items() if not _present([file]))
         if SETTINGS_FILE in unreadable:
             return self.snapshot.settings, others
         settings, problems = _settings(files.get(SETTINGS_FILE), self.snapshot)
@@ -216,7 +234,7 @@ class HookFiles:
         self, name: str, file: str, source: str, libs: Mapping[str, str]
     ) -> tuple[Hook | None, tuple[Problem, ...]]:
         answer = await self._check(
-            {"t": "check", "kind": "point", "name": name, "file": file, "source": source, "libs": dict(libs)}
+            {"t": "check", "kind": _kind(name), "name": name, "file": file, "source": source, "libs": dict(libs)}
         )
         problems = tuple(Problem(**problem) for problem in answer["problems"])
         if problems:
@@ -224,7 +242,11 @@ class HookFiles:
         used = {lib: libs[lib] for lib in answer["libs"]}
         warnings = tuple(Problem(**warning) for warning in answer["warnings"])
         keys = tuple((str(key), int(line)) for key, line in answer["settings_keys"])
-        return Hook("point", name, file, source, used, _digest(name, source, used), keys, warnings), ()
+        lists = tuple((str(key), int(line)) for key, line in answer["lists"])
+        jobs = tuple((str(key), int(line)) for key, line in answer["jobs"])
+        digest = _digest(name, source, used)
+        tools = tuple(answer["tools"])
+        return Hook(_kind(name), name, file, source, used, digest, keys, tools, lists, jobs, warnings), ()
 
     def _note(
         self, name: str, found: Hook | None, before: Hook | None, problems: tuple[Problem, ...], old: Snapshot
@@ -301,7 +323,7 @@ def look(directory: Path) -> Stamps:
         OSError: The directory is there, but cannot be looked at.
     """
     stamps: dict[str, tuple[int, ...]] = {}
-    for folder in ("", LIB):
+    for folder in ("", LIB, JOBS):
         try:
             with os.scandir(directory / folder) as found:
                 entries = list(found)
@@ -321,7 +343,8 @@ def look(directory: Path) -> Stamps:
                 stamps[name] = (-(error.errno or 0),)
             else:
                 stamps[name] = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino, facts.st_mode)
-    return stamps
+    # Of lists only whether they are there: they are read when they are asked for.
+    return stamps | {f"{LISTS}/{file}": () for files in list_names(directory).values() for file in files}
 
 
 def read_source(directory: Path, file: str) -> str:
@@ -388,7 +411,7 @@ def settings_warnings(hook: Hook, settings: Mapping[str, Any]) -> list[Problem]:
             hook.file,
             line,
             f"settings has no key {key!r}{meant(key, settings)}",
-            f"Write it in hooks/{SETTINGS_FILE} under [{hook.name}], or use settings.get({key!r}).",
+            f"Write it in hooks/{SETTINGS_FILE} under [{table_of(hook.name)}], or use settings.get({key!r}).",
         )
         for key, line in hook.settings_keys
         if key not in settings
@@ -410,7 +433,7 @@ def unread_settings(hook: Hook, snapshot: Snapshot) -> list[Problem]:
         Problem(
             SETTINGS_FILE,
             0,
-            f"[{hook.name}] {key} is read nowhere in {hook.file}{meant(key, named)}",
+            f"[{table_of(hook.name)}] {key} is read nowhere in {hook.file}{meant(key, named)}",
             "Correct the name, or remove it.",
         )
         for key in snapshot.settings.get(hook.name, {})
@@ -420,8 +443,50 @@ def unread_settings(hook: Hook, snapshot: Snapshot) -> list[Problem]:
 
 def _revive(name: str, kept: dict[str, Any]) -> Hook:
     kept["settings_keys"] = tuple((key, line) for key, line in kept["settings_keys"])
+    kept["tools"] = tuple(kept.get("tools", ()))
+    kept["lists"] = tuple((key, line) for key, line in kept.get("lists", ()))
+    kept["jobs"] = tuple((key, line) for key, line in kept.get("jobs", ()))
     kept["warnings"] = tuple(Problem(**warning) for warning in kept["warnings"])
-    return Hook(**{**kept, "kind": "point", "name": name})
+    return Hook(**{**kept, "kind": _kind(name), "name": name})
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """What hooks may name beside settings."""
+
+    lists: Collection[str]
+    jobs: Collection[str]
+
+
+def _missing(hook: Hook, there: _There) -> tuple[Problem, ...]:
+    """What is wrong with the lists and jobs that *hook* names."""
+    lists = _unknown(hook, "list", hook.lists, there.lists, f"It is a file hooks/{LISTS}/NAME.txt or NAME.csv. Lists")
+    jobs = _unknown(hook, "job", hook.jobs, there.jobs, f"It is a file hooks/{JOBS}/NAME.py. Jobs")
+    return (*lists, *jobs)
+
+
+def _unknown(
+    hook: Hook, noun: str, named: Iterable[tuple[str, int]], there: Iterable[str], remedy: str
+) -> Iterator[Problem]:
+    known = sorted(there)
+    shown = ", ".join(known[:SHOWN_MAX]) or "none"
+    for name, line in named:
+        if name not in known:
+            yield Problem(hook.file, line, f"there is no {noun} {name!r}{meant(name, known)}", f"{remedy}: {shown}.")
+
+
+def _present(files: Collection[str]) -> list[str]:
+    """Names of the hooks that *files* are: points first, then jobs."""
+    jobs = sorted(file for file in files if file.startswith(f"{JOBS}/") and JOB_NAME.fullmatch(Path(file).stem))
+    return [name for name in POINTS if f"{name}.py" in files] + [file.removesuffix(".py") for file in jobs]
+
+
+def _kind(name: str) -> str:
+    return "job" if name.startswith(f"{JOBS}/") else "point"
+
+
+def _job_names(names: Iterable[str]) -> list[str]:
+    return [name.removeprefix(f"{JOBS}/") for name in names if _kind(name) == "job"]
 
 
 def _pending(name: str) -> Problem:
@@ -449,6 +514,8 @@ def _read_all(directory: Path, stamps: Iterable[str]) -> tuple[dict[str, str], d
     files: dict[str, str] = {}
     unreadable: dict[str, Problem] = {}
     for file in sorted(stamps):
+        if file.startswith(f"{LISTS}/"):
+            continue
         try:
             files[file] = read_source(directory, file)
         except LoadError as error:
@@ -464,6 +531,7 @@ def _settings(text: str | None, old: Snapshot) -> tuple[Mapping[str, Mapping[str
     except (ValueError, RecursionError) as error:  # a number of 5000 digits is a plain ValueError
         remedy = "The settings before this edit stay in force." if old.settings else "Hooks run without settings."
         return old.settings, (Problem(SETTINGS_FILE, 0, f"is no TOML: {error}.", remedy),)
+    jobs = tables.pop(JOBS, {})
     problems = [
         Problem(SETTINGS_FILE, 0, f"[{name}] is no point{meant(name, POINTS)}", f"[{ALL_HOOKS}] is for all hooks.")
         if isinstance(table, dict)
@@ -473,6 +541,10 @@ def _settings(text: str | None, old: Snapshot) -> tuple[Mapping[str, Mapping[str
         for name, table in tables.items()
         if not isinstance(table, dict) or (name not in POINTS and name != ALL_HOOKS)
     ]
+    if not isinstance(jobs, dict) or not all(isinstance(table, dict) for table in jobs.values()):
+        problems.append(Problem(SETTINGS_FILE, 0, f"[{JOBS}] has tables only.", f"Write [{JOBS}.NAME] for a job."))
+        jobs = {}
+    tables |= {f"{JOBS}/{name}": table for name, table in jobs.items()}
     common = tables.get(ALL_HOOKS, {})
     common = common if isinstance(common, dict) else {}
     own = {name: {**common, **table} for name, table in tables.items() if isinstance(table, dict)}
@@ -491,6 +563,8 @@ def _plain(value: Any) -> Any:
 def _strangers(files: Iterable[str]) -> Iterable[Problem]:
     for file in files:
         name = Path(file).stem
+        if file.startswith(f"{JOBS}/") and not JOB_NAME.fullmatch(name):
+            yield Problem(file, 0, f"{name} is no name of a job.", "Write it in a-z, 0-9 and _; a letter comes first.")
         if "/" in file or file == SETTINGS_FILE or name in POINTS:
             continue
         if name in ALIASES:

@@ -2,8 +2,8 @@
 Structured logs on standard error, one line an event, with phone numbers and tokens masked.
 
 Whoever logs passes facts, not sentences: `log.info("run", site=…, outcome=…)`. Free text that comes from outside (what
-a hook prints, an error's message) goes through `mask` where it is logged; facts that hookd makes itself (a run's id, a
-call's linkedid) do not, so that they stay searchable.
+a hook prints, an error's message) goes through `mask` where it is logged; facts that hookd makes itself (a run's id) do
+not, so that they stay searchable.
 """
 
 import contextlib
@@ -44,8 +44,14 @@ def mask(text: str) -> str:
     """
     if len(text) > LINE_CHARACTERS:
         text = f"{text[:LINE_CHARACTERS]}… ({len(text)} characters)"
-    text = _WEBHOOK.sub(r"\1***", _USER_INFO.sub(r"\1***@", _SECRET.sub(r"\1***", text)))
-    return _PHONE.sub(_mask_phone, text)
+    return _PHONE.sub(_mask_phone, hide_secrets(text))
+
+
+def hide_secrets(text: str) -> str:
+    """
+    Return *text* without what stands where tokens and passwords do.
+    """
+    return _WEBHOOK.sub(r"\1***", _USER_INFO.sub(r"\1***@", _SECRET.sub(r"\1***", text)))
 
 
 def _mask_phone(match: re.Match[str]) -> str:

@@ -6,9 +6,12 @@ enumerations of the documents are in `schemas/`, one file for each point and sid
 on useful customizations, completed from its pages on click-to-call and on earlier versions.
 """
 
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from types import MappingProxyType
 
 DEFAULT_TIMEOUT_S = 1.0
@@ -54,6 +57,7 @@ class Point:
         nothing may change `timeout_s`. aliases: Old method names of the same point. absent: What an echoed key becomes
         in the unchanged reply when the request lacks it; None leaves it out. notes: What an integrator has to know,
         for `hookd new` and the docs. kept: What the call gets when the hook fails, in a sentence of the error.
+        is_job: Whether it is none of the connector's, but durable work of hookd's own.
     """
 
     name: str
@@ -73,6 +77,17 @@ class Point:
     absent: str | None = None
     notes: tuple[str, ...] = ()
     kept: str = "The connector got its own values back."
+    is_job: bool = False
+
+    @property
+    def table(self) -> str:
+        """The table of its settings: points.process_client_phone, jobs.call_back."""
+        return table_of(self.name) if self.is_job else f"points.{self.name}"
+
+
+JOBS = "jobs"  # the directory of job hooks, and the beginning of their names
+JOB_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")  # of a file there, and of its function
+JOB_TIMEOUT_S = 60.0
 
 
 RECORD_POINT = "process_record_file_path"
@@ -294,3 +309,47 @@ ALIASES: Mapping[str, str] = MappingProxyType({old: point.name for point in _TAB
 CALL_KEYS = ("call_full", "call_stage")
 # The call as connectors before 3.13 sent it; passed on to the hook, never part of a reply.
 LEGACY_KEYS = ("call", "conversation")
+
+
+def job_point(name: str) -> Point:
+    """
+    Return what the job *name* is to whoever runs hooks: a point that asks with the job, and reads no reply.
+    """
+    return Point(
+        f"{JOBS}/{name}",
+        "Do what was put off with jobs.enqueue.",
+        keys={},
+        unchanged=Unchanged.NOTHING,
+        has_call=False,
+        timeout_s=JOB_TIMEOUT_S,
+        kept="The job is tried again later.",
+        is_job=True,
+    )
+
+
+def point_of(hook: str) -> Point | None:
+    """
+    Return the point that the hook of this name answers, be it a job; None where no hook can be called so.
+    """
+    folder, _, name = hook.rpartition("/")
+    if folder == JOBS and JOB_NAME.fullmatch(name):
+        return job_point(name)
+    return POINTS.get(hook)
+
+
+def job_names(hooks: Path) -> list[str]:
+    """
+    Return the names of the jobs in a site's hooks directory.
+    """
+    try:
+        files = os.listdir(hooks / JOBS)
+    except OSError:
+        return []
+    return sorted(name for name, suffix in map(os.path.splitext, files) if suffix == ".py" and JOB_NAME.fullmatch(name))
+
+
+def table_of(hook: str) -> str:
+    """
+    Return the table of settings.toml that the hook of this name has: jobs.call_back for jobs/call_back.
+    """
+    return hook.replace("/", ".")

@@ -3,14 +3,16 @@ One run, from a request to a reply: the page to read first.
 
     request → contract → hook → sandbox → contract → reply
 
-Every way into hookd (HTTP, commands, tests of hooks) comes through `Runner.run`. It always returns a run with a valid
-reply; the only thing it raises is what the sender has to mend, before any hook was asked.
+Every way into hookd (HTTP, jobs, commands, tests of hooks) comes through `Runner.run`. It always returns a run with a
+valid reply; the only thing it raises is what the sender has to mend, before any hook was asked. To it a job is a point
+that is asked with the job and replies nothing.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +23,15 @@ from hookd.documents import Json
 from hookd.errors import Problem, ReplyError, Violation
 from hookd.hooks import Hook, settings_of
 from hookd.logs import mask
-from hookd.points import RECORD_POINT, Point
+from hookd.points import JOBS, RECORD_POINT, Point
 from hookd.sandbox.pool import Busy, End, Pool, RunEnded, Worker
+from hookd.settings import JobSettings
 from hookd.sites import Site
+from hookd.tools import Broker, RunCalls, StandIn, ToolCall
 
 ACCOUNT_S = 0.005  # from the end of a run until its log line: a batch under load, which holds up nobody for long
 RECORD_KILL_S = 9.8  # the reply of the record point is out within the connector's 10 s
+SLOW_SHARE = 0.3  # of its limit that a run has to wait for a tool until this is what is told of it
 BUSY_REMEDY = "Make the hooks that wait faster, or raise workers_max."
 
 log = structlog.get_logger("hookd.run")
@@ -72,6 +77,9 @@ class Run:
         printed: What the hook printed.
         times_ms: validate, wait, hook and total.
         digest: Of the hook's version, hex; "" where there is none.
+        linkedid: Of the call, as the PBX names it; "" where the request does not tell.
+        isolation: Level of the sandbox that the hook ran in; "" where none is known.
+        calls: What it asked of tools that act outside of the sandbox, in order.
     """
 
     run_id: str
@@ -86,15 +94,85 @@ class Run:
     times_ms: dict[str, float] = field(default_factory=dict)
     digest: str = ""
     linkedid: str = ""
+    isolation: str = ""
+    calls: list[ToolCall] = field(default_factory=list)
+
+
+def document(run: Run) -> dict[str, Json]:
+    """
+    Return the whole of *run*: what `?explain=1`, `hookd run --format json` and the journal show.
+    """
+    error = run.error and {
+        "code": run.error.code,
+        "file": run.error.file,
+        "line": run.error.line,
+        "message": run.error.message,
+        "remedy": run.error.remedy,
+        "text": str(run.error),
+    }
+    return {
+        "run_id": run.run_id,
+        "site": run.site,
+        "point": run.point,
+        "outcome": run.outcome,
+        "reason": run.reason or None,
+        "reply": run.reply,
+        "error": error,
+        "warnings": [{"path": warning.path, "message": warning.message} for warning in run.warnings],
+        "print": run.printed,
+        "calls": [call_document(call) for call in run.calls],
+        "times_ms": {phase: round(milliseconds, 3) for phase, milliseconds in run.times_ms.items()},
+        "digest": run.digest or None,
+        "linkedid": run.linkedid or None,
+        "isolation": run.isolation or None,
+    }
+
+
+def call_document(call: ToolCall) -> dict[str, Json]:
+    """
+    Return *call* as a document: what `?explain=1` and `--format json` show of a tool call.
+    """
+    return {
+        "tool": call.tool,
+        "method": call.method,
+        "summary": call.summary,
+        "ms": round(call.ms, 3),
+        "error": call.error or None,
+        "would_call": call.pretended,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """
+    What an HTTP request came with, for whoever writes runs down.
+
+    Attributes:
+        path: With the query.
+        headers: Lower-case name → value.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[bytes, bytes]
+    body: bytes
+
+
+Note = Callable[[Run, Site, Json, Origin | None], None]
 
 
 class Runner:
     """
-    Runs hooks in the workers of *pool*.
+    Runs hooks in the workers of *pool*, with the tools of *broker*.
+
+    Args:
+        note: Called with each run that has ended, its site, its request and where that came from; it must not wait.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, broker: Broker, note: Note = lambda *_: None) -> None:
         self._pool = pool
+        self._broker = broker
+        self._note = note
         self._ids = _run_ids()
         self._ended: list[Run] = []
         self.is_stopping = False
@@ -110,6 +188,8 @@ class Runner:
         odd: tuple[Violation, ...] = (),
         settings: Mapping[str, Json] | None = None,
         now: str | None = None,
+        stand_in: StandIn | None = None,
+        origin: Origin | None = None,
     ) -> Run:
         """
         Return the run of *site*'s hook for *point* on the request *document*.
@@ -120,6 +200,8 @@ class Runner:
             odd: What was odd about the request before it came here; becomes warnings of the run.
             settings: Used instead of the site's settings.toml (tests of hooks).
             now: ISO time at which the hook's clock stands still (tests of hooks).
+            stand_in: Answers calls of tools in their place (commands, tests of hooks).
+            origin: What the request came with, where it came by HTTP.
 
         Raises:
             ContractError: No valid reply can be built from the request.
@@ -135,11 +217,12 @@ class Runner:
             self._without_hook(run, site, request)
         else:
             chosen = settings if settings is not None else settings_of(snapshot, point.name)
-            order = _Order(site, point, hook, chosen, now)
+            order = _Order(site, point, hook, chosen, now, stand_in)
             timeout_s = limit(site, point, limit_s)
             await self._with_hook(run, order, request, started=started, timeout_s=timeout_s, validated=validated)
         run.times_ms["total"] = (time.monotonic() - started) * 1000
         self._account_later(run)
+        self._note(run, site, document, origin)
         return run
 
     def _account_later(self, run: Run) -> None:
@@ -167,7 +250,9 @@ class Runner:
 
     def _without_hook(self, run: Run, site: Site, request: contract.Request) -> None:
         problems = site.hooks.snapshot.broken.get(request.point.name)
-        if problems is None:
+        if problems is None and request.point.is_job:
+            _fall_back(run, site, request, _missing_failure(request.point, site))
+        elif problems is None:
             run.reason = "no_hook"
             run.reply = contract.envelope(contract.unchanged(request))
         else:
@@ -195,7 +280,7 @@ class Runner:
             _fall_back(run, order.site, request, failure)
         except RunEnded as ended:
             run.printed = ended.printed
-            _fall_back(run, order.site, request, _ended_failure(order, ended, timeout_s))
+            _fall_back(run, order.site, request, _ended_failure(order, ended, timeout_s, run.calls))
         except Exception:
             # Our own mistake must not cost a call either.
             log.exception("run_internal_error", run=run.run_id, site=run.site, point=run.point)
@@ -205,23 +290,33 @@ class Runner:
     async def _ask(
         self, run: Run, order: "_Order", request: contract.Request, *, deadline: float, validated: float
     ) -> dict[str, Any]:
-        is_background = order.point.name == RECORD_POINT
+        is_background = order.point.name == RECORD_POINT or order.point.is_job
         key = (order.site.name, order.hook.name)
         if validated >= deadline:  # the body came after the deadline: nobody waits for a hook any more
             raise RunEnded(End.TIMEOUT, "", "")
         worker = await self._pool.acquire(order.site.name, key, deadline, is_background=is_background)
         acquired = time.monotonic()
         run.times_ms["wait"] = (acquired - validated) * 1000
+        calls = self._calls(order, deadline)
+        messages, on_call = order.messages(worker, request.document), calls.begin if calls else None
         try:
-            answer, run.printed = await self._pool.run(worker, order.messages(worker, request.document), deadline)
+            answer, run.printed = await self._pool.run(worker, messages, deadline, on_call)
             worker.site_message = order.site.message
             worker.loaded.add(order.hook.digest)
             if answer.get("error", {}).get("code") == "memory":
                 self._pool.discard(worker)
         finally:
             self._pool.release(worker, key, is_background=is_background)
+            if calls:
+                calls.close()
+                run.calls = calls.made
             run.times_ms["hook"] = (time.monotonic() - acquired) * 1000
         return answer
+
+    def _calls(self, order: "_Order", deadline: float) -> RunCalls | None:
+        if not order.hook.tools:
+            return None
+        return self._broker.begin(order.site.ground, order.hook.tools, deadline, order.stand_in)
 
     def _read_answer(self, run: Run, order: "_Order", request: contract.Request, answer: dict[str, Any]) -> None:
         if "error" in answer:
@@ -247,6 +342,7 @@ class _Order:
     hook: Hook
     settings: Mapping[str, Json]
     now: str | None
+    stand_in: StandIn | None
 
     def messages(self, worker: Worker, document: Json) -> list[dict[str, Any]]:
         """The messages that *worker* has not had yet, and the run."""
@@ -288,9 +384,18 @@ def limit(site: Site, point: Point, asked_s: float | None) -> float:
     """
     if point.is_fixed:
         return RECORD_KILL_S
+    if point.is_job:
+        return job_settings(site, point.name.removeprefix(f"{JOBS}/")).timeout_s
     settings = site.settings.points.get(point.name)
     own = settings.timeout_s if settings and settings.timeout_s else point.timeout_s
     return min(own, asked_s) if asked_s is not None else own
+
+
+def job_settings(site: Site, name: str) -> JobSettings:
+    """
+    Return what is set for the job *name* of *site*.
+    """
+    return site.settings.jobs.get(name) or JobSettings()
 
 
 def _linkedid(raw: Mapping[str, Json]) -> str:
@@ -313,6 +418,12 @@ def _fall_back(run: Run, site: Site, request: contract.Request, failure: Failure
     run.error = failure
 
 
+def _missing_failure(point: Point, site: Site) -> Failure:
+    file = f"{point.name}.py"
+    there = ", ".join(name for name in site.hooks.snapshot.hooks if name.startswith(f"{JOBS}/")) or "none"
+    return Failure("load", f"there is no such job. Jobs: {there}.", "Put the file back.", point.kept, file)
+
+
 def _load_failure(point: Point, problems: tuple[Problem, ...]) -> Failure:
     first, more = problems[0], len(problems) - 1
     message = first.message + (f" (and {more} more)" if more else "")
@@ -325,17 +436,35 @@ def _busy_message(pool: Pool, timeout_s: float) -> str:
     return f"no worker became free within {timeout_s:g} s; {pool.waiting} runs wait."
 
 
-def _ended_failure(order: _Order, ended: RunEnded, timeout_s: float) -> Failure:
-    name, kept, file = order.point.name, order.point.kept, order.hook.file
+def _ended_failure(order: _Order, ended: RunEnded, timeout_s: float, calls: list[ToolCall]) -> Failure:
+    kept, file = order.point.kept, order.hook.file
     if ended.end is End.TIMEOUT:
-        where = "fixed by the connector" if order.point.is_fixed else f"[points.{name}] timeout_s"
-        message = f"stopped at its limit of {timeout_s:g} s ({where})."
-        return Failure("timeout", message, "Look for a loop that never ends.", kept, file)
+        where = "fixed by the connector" if order.point.is_fixed else f"[{order.point.table}] timeout_s"
+        message = f"stopped at its limit of {timeout_s:g} s ({where})"
+        slowest, seconds = _slowest(calls)
+        if seconds >= timeout_s * SLOW_SHARE:
+            message += f"; {seconds:.2f} s went into {slowest}."
+            return Failure("timeout", message, _slow_remedy(calls, slowest), kept, file)
+        return Failure("timeout", f"{message}.", "Look for a loop that never ends.", kept, file)
     if ended.end is End.VIOLATION:
         message = f"its worker did what no hook may do ({ended.detail})."
         return Failure("violation", message, "Read the hook with suspicion.", kept, file)
     message = f"its worker died ({ended.detail})."
     return Failure("crash", message, "Very deep nesting or a huge regular expression can do that.", kept, file)
+
+
+def _slowest(calls: list[ToolCall]) -> tuple[str, float]:
+    """The name of the calls that took longest together, and their seconds."""
+    seconds: Counter[str] = Counter()
+    for call in calls:
+        seconds[call.name] += call.ms / 1000  # type: ignore[assignment]
+    return seconds.most_common(1)[0] if seconds else ("", 0.0)
+
+
+def _slow_remedy(calls: list[ToolCall], slowest: str) -> str:
+    if slowest.startswith("http."):
+        return "Give http a timeout_s, and go on without the answer: try: … except Exception: …"
+    return "Call it less often." if len(calls) > 1 else "Give the point a longer timeout_s."
 
 
 def _answer_failure(order: _Order, error: Mapping[str, Any]) -> Failure:
@@ -359,13 +488,20 @@ def _account(run: Run) -> None:
         "ms": round(run.times_ms["total"], 2),
     }
     if run.linkedid:
-        facts["call"] = run.linkedid
+        facts["call"] = mask(run.linkedid)  # a uniqueid stays; what else a PBX calls its channels may hold a number
     if run.reason:
         facts["reason"] = run.reason
     if run.error:
         facts["error"] = mask(str(run.error))
     if run.warnings:
         facts["warnings"] = [mask(str(warning)) for warning in run.warnings]
+    if run.calls:
+        facts["calls"] = [_call_facts(call) for call in run.calls]
     if run.printed:
         facts["print"] = mask(run.printed)
     (log.warning if run.outcome == "fallback" else log.info)("run", **facts)
+
+
+def _call_facts(call: ToolCall) -> dict[str, Any]:
+    facts: dict[str, Any] = {"call": mask(call.name), "ms": round(call.ms, 2)}
+    return facts | {"error": mask(call.error)} if call.error else facts

@@ -7,6 +7,7 @@ what is true of this version.
 
 import json
 import os
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ EXAMPLE_POINT = "process_client_phone"
 
 # Values to show where the default says nothing.
 _EXAMPLES: Mapping[str, Json] = {
+    "record": "on",
     "hours": {"mon-fri": "09:00-18:00"},
     "holidays": ["2027-01-01"],
     "tokens_file": "secrets/tokens",
@@ -34,6 +36,7 @@ _EXAMPLES: Mapping[str, Json] = {
     "on_error": {"phone": ""},
 }
 _DESCRIPTIONS = {"call_full": "The whole call, as far as the connector knows it; `call` reads it for you."}
+_CASE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _UNSHOWN = frozenset({"tokens", "operator_tokens"})  # a token does not belong into a file that is shown around
 
 
@@ -74,6 +77,20 @@ def make_hook(hooks: Path, point: Point) -> list[Path]:
     }
     _write(files, [])
     return list(files)
+
+
+def make_case(hooks: Path, point: Point, name: str, case: Json) -> Path:
+    """
+    Write *case* as a test of the hook for *point* below the directory *hooks*, and return the file.
+
+    Raises:
+        UsageError: The name is no name of a case, the file is there already, or it cannot be written.
+    """
+    if not _CASE_NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no name of a case: letters, digits, - and _ are allowed, such as short-call")
+    path = hooks / FOLDER / point.name / f"{name}.json"
+    _write({path: _json(case)}, [])
+    return path
 
 
 def config() -> str:

@@ -11,12 +11,15 @@ from typing import Any
 
 import structlog
 
-from hookd import metrics
+from hookd import figure_files, metrics
+from hookd.jobs import Jobs
+from hookd.journal import Journal
 from hookd.runner import Runner
 from hookd.sandbox import wire
 from hookd.sandbox.pool import Pool, RunEnded, State
 from hookd.settings import Settings
 from hookd.sites import Sites
+from hookd.tools import Broker, make_tools
 
 START_S = 10.0  # hooks that are still being checked then have no more right to keep the others waiting
 CHECK_S = 5.0  # to compile a hook and execute its module body; 2 MB of source take 2 s
@@ -30,8 +33,8 @@ class Service:
 
     Args:
         only: The one site whose hooks are loaded; None is all.
-        keeps: Whether the last good version of a hook outlives a broken edit, in the state directory; commands take
-            the files as they are, and write nothing.
+        keeps: Whether the state directory is written to: the last good version of a hook, which outlives a broken
+            edit, and the journal. Commands take the files as they are, and write nothing.
         on_ready: Called when it is started.
     """
 
@@ -46,7 +49,11 @@ class Service:
         self.settings = settings
         self.pool = Pool(workers_max=settings.workers_max, spares=settings.spares, on_change=_count_workers)
         self.sites = Sites(settings, self.check, on_removed=self.pool.forget_site, only=only, keeps=keeps)
-        self.runner = Runner(self.pool)
+        self._journal = Journal(settings) if keeps else None
+        self.jobs = Jobs(settings.state)
+        self.broker = Broker(make_tools(settings.state, self.jobs))
+        note = {"note": self._journal.add} if self._journal else {}
+        self.runner = Runner(self.pool, self.broker, **note)
         self.is_ready = False
         self._on_ready = on_ready
         self._follow: asyncio.Task[None] | None = None
@@ -59,11 +66,13 @@ class Service:
             SandboxError: The sandbox cannot be started.
             SettingsError: The default site's settings are wrong.
         """
-        metrics.reserve()
+        figure_files.reserve()
         await self.pool.start()
         await self.sites.start(START_S if follow else None)
         if follow:
             self._follow = asyncio.create_task(self.sites.follow())
+        if self._journal:
+            self._journal.start()
         # What is there now stays: without it among the garbage collector's objects, a full collection is short.
         gc.collect()
         gc.freeze()
@@ -81,7 +90,11 @@ class Service:
             with contextlib.suppress(asyncio.CancelledError, Exception):  # whatever ended it was logged there
                 await self._follow
         await self.pool.close()
+        await asyncio.to_thread(self.broker.close)
+        self.jobs.close()
         self.runner.account()
+        if self._journal:
+            await asyncio.to_thread(self._journal.close)
 
     async def check(self, site: str, message: dict[str, Any]) -> dict[str, Any]:
         """
@@ -111,7 +124,15 @@ class Service:
 
 def _refusal(message: dict[str, Any], what: str, remedy: str) -> dict[str, Any]:
     problem = {"file": message["file"], "line": 0, "message": what, "remedy": remedy}
-    return {"problems": [problem], "warnings": [], "libs": [], "settings_keys": []}
+    return {
+        "problems": [problem],
+        "warnings": [],
+        "libs": [],
+        "settings_keys": [],
+        "tools": [],
+        "lists": [],
+        "jobs": [],
+    }
 
 
 def _count_workers(states: Mapping[State, int]) -> None:

@@ -13,10 +13,12 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from hookd.errors import SettingsError
+from hookd.hosts import read_entry
 from hookd.hours import parse_holidays, parse_hours
 from hookd.names import meant
 
@@ -26,6 +28,8 @@ SYSTEM_CONFIG = Path("/etc/hookd") / CONFIG_NAME
 DEFAULT_SITE = "default"
 
 MIN_TOKEN_CHARACTERS = 16  # 16 random characters of base64 are 96 bits: past guessing over HTTP
+
+_TABLES = ("points", "jobs")  # of tables, one a name
 
 _SITE_DIRECTORY = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -50,10 +54,26 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class PointSettings:
-    """Settings of one point: its limit in seconds, and the reply's data when its hook fails (a dict, or None)."""
+    """
+    Settings of one point: its limit in seconds, the reply's data when its hook fails (a dict, or None), and what of
+    its runs is recorded (None: as the site says).
+    """
 
     timeout_s: float | None = None
     on_error: dict[str, Any] | None = None
+    record: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """
+    Settings of one job; the rows of JOB_SETTINGS say what each means.
+    """
+
+    timeout_s: float = 60.0
+    attempts_max: int = 8
+    retry_first_s: float = 10.0
+    retry_max_s: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +91,14 @@ class SiteSettings:
     hours: Mapping[str, str]
     holidays: tuple[str, ...]
     tokens: tuple[str, ...]
+    record: str
+    record_phones: str
+    http_hosts: tuple[str, ...] = ()
+    store_keys_max: int = 10_000
+    store_mb_max: int = 16
     files: tuple[Path, ...] = ()
     points: Mapping[str, PointSettings] = field(default_factory=dict)
+    jobs: Mapping[str, JobSettings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +123,8 @@ class Settings:
     spares: int
     operator_tokens: tuple[str, ...]
     log_format: str
+    journal_days: int
+    journal_mb: int
     site: SiteSettings
 
     @property
@@ -167,6 +195,17 @@ def _tokens(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _http_hosts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(host, str) for host in value):
+        raise ValueError('a list of hosts is expected, such as ["api.example.org", "*.example.org", "10.0.0.5:8080"]')
+    for host in value:
+        try:
+            read_entry(host)
+        except ValueError as error:
+            raise ValueError(f"{host!r}: {error}") from error
+    return tuple(value)
+
+
 def _zone(value: Any) -> str:
     try:
         ZoneInfo(_string(value))
@@ -196,6 +235,8 @@ def _holidays(value: Any) -> tuple[str, ...]:
     return tuple(sorted(day.isoformat() for day in parse_holidays(value)))
 
 
+_RECORD = _choice("off", "on", "raw")
+
 # Attribute of Settings, in the order of the README's table.
 SETTINGS = (
     Setting("bind", _bind, "127.0.0.1:8080", 'Where hookd listens: "host:port", or "unix:/path".'),
@@ -213,6 +254,8 @@ SETTINGS = (
     ),
     Setting("operator_tokens_file", _path, None, "File with one operator token a line."),
     Setting("log_format", _choice("auto", "json", "text"), "auto", "auto: text on a terminal, else JSON."),
+    Setting("journal_days", _integer(1, 3650), 14, "Days after which a run is gone from the journal."),
+    Setting("journal_mb", _integer(8, 1_000_000), 256, "Megabytes of the journal; the oldest runs make room."),
 )
 
 SITE_SETTINGS = (
@@ -223,6 +266,16 @@ SITE_SETTINGS = (
     Setting("holidays", _holidays, (), "Dates without working hours."),
     Setting("tokens", _tokens, (), "Who may ask the points of this site; several at once, for rotation."),
     Setting("tokens_file", _path, None, "File with one token a line; re-read when it changes."),
+    Setting(
+        "http_hosts",
+        _http_hosts,
+        (),
+        "Hosts that `http` may reach: names, `*.` names, and addresses that are not public, with a port or without.",
+    ),
+    Setting("store_keys_max", _integer(0, 1_000_000), 10_000, "Keys that `store` keeps for the site."),
+    Setting("store_mb_max", _integer(0, 1024), 16, "Megabytes that `store` keeps for the site, keys included."),
+    Setting("record", _RECORD, "on", "What the journal keeps of a run: off, on, or raw (with path and headers)."),
+    Setting("record_phones", _choice("masked", "plain"), "masked", "How the journal writes numbers of people."),
 )
 
 MAX_TIMEOUT_S = 30.0
@@ -234,6 +287,15 @@ def _timeout(value: Any) -> float:
     return float(value)
 
 
+def _seconds(low: float, high: float) -> Callable[[Any], float]:
+    def read(value: Any) -> float:
+        if type(value) not in (int, float) or not low <= value <= high:
+            raise ValueError(f"seconds from {low:g} to {high:.15g} are expected")
+        return float(value)
+
+    return read
+
+
 def _on_error(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("a table with the reply's data is expected, such as { result = false }")
@@ -243,6 +305,20 @@ def _on_error(value: Any) -> dict[str, Any]:
 POINT_SETTINGS = (
     Setting("timeout_s", _timeout, None, "Seconds from the request's headers until the hook is stopped."),
     Setting("on_error", _on_error, None, "Data of the reply when the hook fails, instead of the unchanged data."),
+    Setting("record", _RECORD, None, "What the journal keeps of this point's runs, instead of the site's record."),
+)
+
+
+JOB_SETTINGS = (
+    Setting("timeout_s", _seconds(1, 600), 60.0, "Seconds until a run of the job is stopped."),
+    Setting("attempts_max", _integer(1, 100), 8, "Runs that may fail until the job is dead."),
+    Setting(
+        "retry_first_s",
+        _seconds(1, 86_400),
+        10.0,
+        "Seconds until the second run; each further wait is twice as long, give or take a quarter.",
+    ),
+    Setting("retry_max_s", _seconds(1, 604_800), 3600.0, "Most seconds between two runs."),
 )
 
 
@@ -277,10 +353,11 @@ def load(config: Path | None, working: Path) -> Settings:
     table = _toml(config) if config else {}
     faults: list[str] = []
     name = str(config or CONFIG_NAME)
-    values = _read(name, {k: v for k, v in table.items() if k not in ("site", "points")}, SETTINGS, faults)
+    values = _read(name, {k: v for k, v in table.items() if k not in ("site", *_TABLES)}, SETTINGS, faults)
     site_table = table.get("site", {})
     site = _read(f"{name}: [site]", site_table, SITE_SETTINGS, faults)
     points = _points(name, table.get("points", {}), faults) | _points(name, site.pop("points"), faults)
+    jobs = _jobs(name, table.get("jobs", {}), faults) | _jobs(name, site.pop("jobs"), faults)
     _add_tokens(values, "operator_tokens", base, faults)
     files = [config] if config else []
     files += _add_tokens(site, "tokens", base, faults)
@@ -288,17 +365,20 @@ def load(config: Path | None, working: Path) -> Settings:
         raise SettingsError("\n".join(faults))
     for key in ("state", "hooks", "sites"):
         values[key] = base / values[key]
-    values.pop("points")
+    for key in _TABLES:
+        values.pop(key)
     settings = Settings(
-        base=base, source=config, site=SiteSettings(points=points, files=tuple(files), **site), **values
+        base=base, source=config, site=SiteSettings(points=points, jobs=jobs, files=tuple(files), **site), **values
     )
     _check_exposure(settings)
     return settings
 
 
-def load_site(directory: Path, common: Mapping[str, PointSettings]) -> SiteSettings:
+def load_site(
+    directory: Path, common: Mapping[str, PointSettings], common_jobs: Mapping[str, JobSettings] = MappingProxyType({})
+) -> SiteSettings:
     """
-    Return the settings of the site in *directory*: its site.toml over the installation's *common* point settings.
+    Return the settings of the site in *directory*: its site.toml over the installation's, for points and for jobs.
 
     Raises:
         SettingsError: One line for every key that is wrong.
@@ -307,10 +387,11 @@ def load_site(directory: Path, common: Mapping[str, PointSettings]) -> SiteSetti
     faults: list[str] = []
     site = _read(str(path), _toml(path) if path.exists() else {}, SITE_SETTINGS, faults)
     points = dict(common) | _points(str(path), site.pop("points"), faults)
+    jobs = dict(common_jobs) | _jobs(str(path), site.pop("jobs"), faults)
     files = [path, *_add_tokens(site, "tokens", directory, faults)]
     if faults:
         raise SettingsError("\n".join(faults))
-    return SiteSettings(points=points, files=tuple(files), **site)
+    return SiteSettings(points=points, jobs=jobs, files=tuple(files), **site)
 
 
 def site_directories(sites: Path) -> dict[str, Path]:
@@ -341,9 +422,9 @@ def _read(where: str, table: Any, rows: tuple[Setting, ...], faults: list[str]) 
     if not isinstance(table, dict):
         faults.append(f"{where}: a table is expected")
         table = {}
-    values: dict[str, Any] = {row.name: row.default for row in rows} | {"points": table.get("points", {})}
+    values: dict[str, Any] = {row.name: row.default for row in rows} | {key: table.get(key, {}) for key in _TABLES}
     for key, value in table.items():
-        if key == "points":
+        if key in _TABLES:
             continue
         if key not in known:
             faults.append(f"{where}: {key}: there is no such setting{meant(key, known)} Settings: {', '.join(known)}.")
@@ -357,15 +438,24 @@ def _read(where: str, table: Any, rows: tuple[Setting, ...], faults: list[str]) 
 
 
 def _points(where: str, tables: Any, faults: list[str]) -> dict[str, PointSettings]:
-    from_names: dict[str, PointSettings] = {}
+    read = _read_tables(where, "points.process_client_phone", tables, POINT_SETTINGS, faults)
+    return {name: PointSettings(**values) for name, values in read.items()}
+
+
+def _jobs(where: str, tables: Any, faults: list[str]) -> dict[str, JobSettings]:
+    read = _read_tables(where, "jobs.call_back", tables, JOB_SETTINGS, faults)
+    return {name: JobSettings(**values) for name, values in read.items()}
+
+
+def _read_tables(
+    where: str, example: str, tables: Any, rows: tuple[Setting, ...], faults: list[str]
+) -> dict[str, dict[str, Any]]:
+    kind = example.partition(".")[0]
     if not isinstance(tables, dict):
-        faults.append(f"{where}: points: tables are expected, such as [points.process_client_phone]")
-        return from_names
-    for name, table in tables.items():
-        values = _read(f"{where}: [points.{name}]", table, POINT_SETTINGS, faults)
-        values.pop("points")
-        from_names[name] = PointSettings(**values)
-    return from_names
+        faults.append(f"{where}: {kind}: tables are expected, such as [{example}]")
+        return {}
+    read = {name: _read(f"{where}: [{kind}.{name}]", table, rows, faults) for name, table in tables.items()}
+    return {name: {row.name: values[row.name] for row in rows} for name, values in read.items()}
 
 
 def _add_tokens(values: dict[str, Any], key: str, base: Path, faults: list[str]) -> list[Path]:

@@ -34,6 +34,7 @@ from hookd.settings import (
     load_site,
     site_directories,
 )
+from hookd.tools import Ground
 
 POLL_S = 0.5
 
@@ -64,6 +65,11 @@ class Site:
 
     def __post_init__(self) -> None:
         self.message = site_message(self.settings)
+
+    @property
+    def ground(self) -> Ground:
+        """What its tools stand on."""
+        return Ground(self.name, self.directory, self.hooks.directory, self.settings)
 
 
 class Sites:
@@ -231,7 +237,7 @@ class Sites:
     def _load(self, name: str, directory: Path) -> SiteSettings:
         if name == DEFAULT_SITE:
             return load(self._settings.source, self._settings.base).site
-        return load_site(directory, self._settings.site.points)
+        return load_site(directory, self._settings.site.points, self._settings.site.jobs)
 
     def _note_unusable(self, name: str, fault: str, site: Site | None) -> None:
         if self._unusable.get(name) != fault:

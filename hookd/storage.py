@@ -21,6 +21,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Float,
+    Index,
     Integer,
     MetaData,
     Table,
@@ -94,6 +95,28 @@ class Database:
         with _told(self.path), self._engine.execution_options(**{_READS: True}).begin() as connection:
             yield connection
 
+    def used_bytes(self, connection: Connection) -> int:
+        """
+        Return how much of the file is in use, as this transaction sees it; what was deleted is used again.
+        """
+        return _sqlite_bytes(connection)[0]
+
+    def give_back(self, connection: Connection) -> None:
+        """
+        Return a little of what is unused to the file system, where it is much.
+        """
+        used, unused = _sqlite_bytes(connection)
+        if unused > max(used // UNUSED_PART, UNUSED_BYTES):
+            _vacuum(connection)
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether a reader that does not end has what is written pile up beside the file."""
+        try:
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size > WAL_BYTES
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
@@ -130,6 +153,25 @@ _QUARANTINE = Table(
     Column("digest", Text, primary_key=True),
     Column("at", Float, nullable=False),  # seconds since 1970
     Column("detail", Text, nullable=False),
+)
+
+# What hooks keep by the tool `store`, and what a site uses for it: its row is the lock of the site's changes.
+STORE = Table(
+    "store",
+    TABLES,
+    Column("site", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),  # JSON
+    Column("bytes", Integer, nullable=False),  # of key and value
+    Column("expires", Float),  # seconds since 1970
+    Index("store_by_expiry", "site", "expires"),
+)
+STORE_USE = Table(
+    "store_use",
+    TABLES,
+    Column("site", Text, primary_key=True),
+    Column("key_count", Integer, nullable=False),
+    Column("byte_count", Integer, nullable=False),
 )
 
 
@@ -204,6 +246,10 @@ class Quarantine:
 
 WAL_TRIES = 50  # changing the journal mode does not wait for locks as all else does
 WAL_WAIT_S = 0.1
+WAL_BYTES = 64 * 1024 * 1024  # sixteen times what it comes to where readers end
+UNUSED_PART = 4  # pages are kept for reuse up to a quarter of those in use: giving back moves others into their place
+UNUSED_BYTES = 4 * 1024 * 1024
+GIVEN_PAGES = 256  # at once: 1 MB
 
 # Beginning of SQLite's name for an error → what is wrong, and what to do.
 _FAULTS = (
@@ -258,6 +304,23 @@ def _turn_on_wal(connection: sqlite3.Connection) -> None:
             if error.sqlite_errorname != "SQLITE_BUSY" or attempt == WAL_TRIES - 1:
                 raise
             time.sleep(WAL_WAIT_S)
+
+
+def _sqlite_bytes(connection: Connection) -> tuple[int, int]:
+    """Used and unused bytes of the file."""
+    pages, free, size = (
+        int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return (pages - free) * size, free * size
+
+
+def _vacuum(connection: Connection) -> None:
+    """Give pages back, one a statement: the driver makes one step of a statement that returns no columns."""
+    cursor = connection.connection.cursor()
+    for _ in range(GIVEN_PAGES):
+        cursor.execute("PRAGMA incremental_vacuum(1)")
+    cursor.close()
 
 
 @contextlib.contextmanager

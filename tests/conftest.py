@@ -82,6 +82,15 @@ class Server:
         found = [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
         return [line for line in found if line["event"] == event]
 
+    def http(self) -> list[int]:
+        """Return the process ids of the HTTP processes."""
+        arbiter = next(pid for pid in _direct(self.process.pid) if b"gunicorn" in command_of(pid))
+        return _direct(arbiter)
+
+    def consumer(self) -> int | None:
+        """Return the process id of the consumer, if there is one."""
+        return next((pid for pid in _direct(self.process.pid) if b"hookd.consumer" in command_of(pid)), None)
+
     def descendants(self) -> list[int]:
         """Return the process ids of everything that descends from the server, itself first."""
         return [self.process.pid, *_children(self.process.pid)]
@@ -98,10 +107,21 @@ class Server:
 
 
 def _children(pid: int) -> list[int]:
+    direct = _direct(pid)
+    return direct + [below for child in direct for below in _children(child)]
+
+
+def _direct(pid: int) -> list[int]:
     with contextlib.suppress(OSError):
-        direct = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return direct + [below for child in direct for below in _children(child)]
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
+
+
+def command_of(pid: int) -> bytes:
+    """Return the command line of *pid*, b"" where it is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def is_alive(pid: int) -> bool:

@@ -378,7 +378,18 @@ def test_every_setting_stands_in_the_new_file_with_its_default(tmp_path: Path) -
     assert set(table) - {"site", "points"} == {row.name for row in settings.SETTINGS} - hidden
     assert set(table["site"]) == {row.name for row in settings.SITE_SETTINGS} - hidden
     assert set(table["points"]["process_client_phone"]) == {row.name for row in settings.POINT_SETTINGS}
-    shown = {"bind", "state", "hooks", "sites", "processes", "workers_max", "spares", "log_format"}
+    shown = {
+        "bind",
+        "state",
+        "hooks",
+        "sites",
+        "processes",
+        "workers_max",
+        "spares",
+        "log_format",
+        "journal_days",
+        "journal_mb",
+    }
     assert {name: getattr(loaded, name) for name in shown} == {name: getattr(plain, name) for name in shown}
     assert (plain.site.tokens, loaded.site.tokens) == ((), ("a-token-of-enough-characters",))
 
@@ -587,10 +598,13 @@ def test_run_takes_the_body_as_http_does(place: Place) -> None:
 
     document = ended.json()
     run_id, times = document.pop("run_id"), document.pop("times_ms")
+    digest = document.pop("digest")
     assert ended.code == 0
     assert re.fullmatch("[0-9a-f]{20}", run_id)
+    assert re.fullmatch("[0-9a-f]{64}", digest)
     assert set(times) == {"validate", "wait", "hook", "total"}
     assert document == {
+        "site": "default",
         "point": "process_client_phone",
         "outcome": "ok",
         "reason": None,
@@ -598,6 +612,9 @@ def test_run_takes_the_body_as_http_does(place: Place) -> None:
         "error": None,
         "warnings": [],
         "print": "asked about 9123\n",
+        "calls": [],
+        "linkedid": None,
+        "isolation": None,
     }
 
 
@@ -623,6 +640,7 @@ def test_run_of_a_hook_that_fails_exits_1(place: Place) -> None:
         "message": "ZeroDivisionError: division by zero.",
         "remedy": "",
         "code": "error",
+        "text": "need_registration.py:2: ZeroDivisionError: division by zero. The conversation is registered. [error]",
     }
 
 

@@ -479,6 +479,9 @@ def test_explain_shows_the_whole_run(with_hook: Server) -> None:
         "reply": CHANGED,
         "error": None,
         "print": "",
+        "calls": [],
+        "linkedid": None,
+        "isolation": None,
     }
 
 

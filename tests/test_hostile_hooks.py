@@ -262,15 +262,13 @@ def test_a_killed_http_process_is_replaced(serve: Callable[..., Server]) -> None
     """
     server = serve({f"{PHONE}.py": ENDLESS, "need_registration.py": GOOD}, processes=2)
     before = server.descendants()
-    http = [pid for pid in before if _parent(pid) == server.process.pid]
+    http = server.http()
 
     os.kill(http[0], signal.SIGKILL)
     orphans = [pid for pid in before if _parent(pid) == http[0]]
 
     server.wait(lambda: not any(map(is_alive, [http[0], *orphans])), "the end of the killed process's sandbox")
-    server.wait(
-        lambda: len([pid for pid in server.descendants() if _parent(pid) == server.process.pid]) == 2, "a new one"
-    )
+    server.wait(lambda: len(server.http()) == 2, "a new one")
     server.wait(lambda: _answers(server), "an answer")
     assert all(_good(server) for _ in range(50))
 

@@ -81,7 +81,7 @@ def test_an_ended_process_leaves_no_workers_in_the_figures(serve: Callable[..., 
     server.post(PHONE, REQUEST)
     server.wait(lambda: figure(server, f"hookd_runs_total{{{labels}}}") == 1, "the count")
     before = figure(server, "hookd_workers{")
-    http = server.descendants()[1]
+    http = server.http()[0]
 
     subprocess.run(["kill", "-9", str(http)], check=True)
     server.session.close()
@@ -109,7 +109,7 @@ def test_readiness_tells_operators_the_details(serve: Callable[..., Server]) -> 
 
     assert (stranger.status_code, stranger.json()) == (200, {"state": "ready"})
     found = operator.json()
-    assert set(found) == {"state", "reasons", "hookd", "workers", "waiting", "sites", "unusable_sites"}
+    assert set(found) == {"state", "reasons", "hookd", "workers", "waiting", "sites", "unusable_sites", "consumer"}
     assert (found["state"], found["reasons"], found["unusable_sites"]) == ("ready", [], {})
     assert set(found["sites"]["default"]["hooks"]) == {PHONE, "need_registration"}
 

@@ -23,7 +23,7 @@ from hookd.settings import SiteSettings
 from hookd.sites import site_message
 from tests.conftest import is_alive
 
-SITE = site_message(SiteSettings("UTC", "RU", "", {}, (), ()))
+SITE = site_message(SiteSettings("UTC", "RU", "", {}, (), (), "off", "masked"))
 GOOD = "def hook(request):\n    return request\n"
 ENDLESS = "def hook(request):\n    while True:\n        pass\n"
 DONE = {"t": "done", "ok": None, "cpu_s": 0.1, "rss_kb": 1000}
@@ -241,7 +241,7 @@ HOSTILE = [
     wire.frame(b"\xff"),
     wire.frame(b"[" * 5000),
     wire.frame(b'{"t":"ready"}'),
-    wire.frame(b'{"t":"checked","problems":[],"warnings":[],"libs":[],"settings_keys":[]}'),
+    wire.frame(b'{"t":"checked","problems":[],"warnings":[],"libs":[],"settings_keys":[],"tools":[],"lists":[]}'),
     wire.pack({**DONE, "cpu_s": "x"}),
     wire.pack({**DONE, "rss_kb": None}),
     wire.pack({**DONE, "more": 1}),

@@ -33,6 +33,7 @@ from hookd.hours import Hours
 from hookd.points import DEFAULT_TIMEOUT_S, POINTS, RECORD_TIMEOUT_S
 from hookd.review import review
 from hookd.sandbox import jail, worker
+from hookd.sandbox.acting import Calls
 from hookd.sandbox.language import OFFERED, compile_source, refusals, zone
 from hookd.sandbox.language.classes import EXCEPTIONS, METHODS
 from hookd.sandbox.language.modules import IMPORTABLE
@@ -836,7 +837,7 @@ def test_tools_that_are_not_there_yet_are_said_not_to_be() -> None:
         for refusal in table.values()
     )
 
-    assert set(named) & set(worker.PURE_TOOLS) == set()
+    assert set(named) & set(worker.TOOLS) == set()
     assert [name for name in named if not re.search(rf"\b{name}\b", remedies)] == []
 
 
@@ -845,7 +846,8 @@ def ran(source: str, *, times: int = 1) -> list[Json]:
     message = {"kind": "point", "name": "hook", "file": "hook.py", "source": source, "libs": {}}
     program = worker.compile_program(message)
     site = worker.Site(zone("UTC"), Phones("RU", ""), Hours(), frozenset())
-    run = worker.Run("hook", {}, {}, None, site)
+    calls = Calls(lambda message: {}, lambda value: value)
+    run = worker.Run("hook", {}, {}, None, site, calls)
     answers = [worker.execute(program, run, lambda text: None) for _ in range(times)]
     return [answer["ok"] if "ok" in answer else f"{answer['error']}" for answer in answers]
 

@@ -27,7 +27,8 @@ def test_defaults_around_a_directory_with_hooks(tmp_path: Path) -> None:
 
     assert (found.bind, found.state, found.hooks) == ("127.0.0.1:8080", tmp_path / "var", tmp_path / "hooks")
     assert (found.workers_max, found.spares, found.log_format) == (8, 1, "auto")
-    assert found.site == settings.SiteSettings("UTC", "RU", "", {}, (), ())
+    assert (found.journal_days, found.journal_mb) == (14, 256)
+    assert found.site == settings.SiteSettings("UTC", "RU", "", {}, (), (), "on", "masked")
     assert found.is_loopback
 
 
@@ -58,6 +59,8 @@ def test_reads_every_setting(tmp_path: Path) -> None:
         sites = "customers"
         processes = 3
         workers_max = 12
+        journal_days = 30
+        journal_mb = 64
         spares = 2
         operator_tokens_file = "secrets/operators"
         log_format = "json"
@@ -68,9 +71,12 @@ def test_reads_every_setting(tmp_path: Path) -> None:
         hours = { mon-fri = "09:00-13:00, 14:00-18:00", sat = "22:00-06:00" }
         holidays = ["2026-01-01", 2026-05-09]
         tokens = ["site-token-00001"]
+        record = "raw"
+        record_phones = "plain"
         [points.need_registration]
         timeout_s = 0.5
         on_error = { result = false }
+        record = "off"
         """,
     )
 
@@ -88,6 +94,8 @@ def test_reads_every_setting(tmp_path: Path) -> None:
         spares=2,
         operator_tokens=("operator-token-0001", "operator-token-0002"),
         log_format="json",
+        journal_days=30,
+        journal_mb=64,
         site=settings.SiteSettings(
             time_zone="Europe/Moscow",
             region="KZ",
@@ -95,8 +103,10 @@ def test_reads_every_setting(tmp_path: Path) -> None:
             hours={"mon-fri": "09:00-13:00, 14:00-18:00", "sat": "22:00-06:00"},
             holidays=("2026-01-01", "2026-05-09"),
             tokens=("site-token-00001",),
+            record="raw",
+            record_phones="plain",
             files=(config,),
-            points={"need_registration": settings.PointSettings(0.5, {"result": False})},
+            points={"need_registration": settings.PointSettings(0.5, {"result": False}, "off")},
         ),
     )
 

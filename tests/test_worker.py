@@ -35,7 +35,7 @@ class Loop:
     An event loop in a thread, and a service on it: what an HTTP process is, without HTTP.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, config: str = "") -> None:
         self.directory = directory
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
@@ -43,9 +43,9 @@ class Loop:
         (directory / "hooks" / "lib").mkdir(parents=True)
         for name, source in corpus.libs().items():
             (directory / "hooks" / "lib" / f"{name}.py").write_text(source)
-        config = directory / "hookd.toml"
-        config.write_text(f"workers_max = 4\n[points.{POINT.name}]\ntimeout_s = {TIMEOUT_S}\n")
-        self.service = Service(settings.load(config, directory), keeps=False)
+        path = directory / "hookd.toml"
+        path.write_text(f"workers_max = 4\n[points.{POINT.name}]\ntimeout_s = {TIMEOUT_S}\n{config}")
+        self.service = Service(settings.load(path, directory), keeps=False)
         self.do(self.service.start(follow=False))
 
     @property

@@ -18,9 +18,14 @@ def add_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of what is printed")
 
 
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add `--config`."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the hookd.toml to use")
+
+
 def add_site(parser: argparse.ArgumentParser, *, default: str | None = DEFAULT_SITE) -> None:
     """Add `--config` and `--site`; no *default* means every site."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="the hookd.toml to use")
+    add_config(parser)
     parser.add_argument("--site", default=default, metavar="NAME", help=f"the site; without it {default or 'all'}")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hookd import cases, contract, documents, samples
+from hookd.cli import recorded
 from hookd.cli.arguments import add_format, add_point, add_site, assignment, sample
 from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json
 from hookd.cli.session import with_site
@@ -17,9 +18,11 @@ from hookd.differences import differences, shown
 from hookd.documents import Json
 from hookd.errors import ContractError, NotJsonError, SampleError, UsageError
 from hookd.hooks import settings_of
-from hookd.runner import Run
+from hookd.points import POINTS
+from hookd.runner import Run, document
 from hookd.service import Service
 from hookd.sites import Site
+from hookd.tools import ToolCall
 
 STDIN = "-"
 
@@ -29,10 +32,16 @@ Change = Callable[[Json, Mapping[str, Json]], Json]
 def add_parser(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("run", help="run a hook once and show the reply and what it changes")
-    add_point(parser)
+    add_point(parser, is_optional=True)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--sample", metavar="NAME", help="see `hookd samples POINT`; without it the first of them")
     source.add_argument("--input", metavar="FILE", help=f"the body of a request; {STDIN} is standard input")
+    source.add_argument(
+        "--from",
+        dest="recorded",
+        metavar="ID",
+        help="the request of a run in the journal, at its time; what differs from its reply is shown",
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -57,6 +66,10 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the hook, and print the run."""
+    if args.recorded:
+        return _replay(args)
+    if args.point is None:
+        raise UsageError(f"name a point, or a recorded run with --from. Points: {', '.join(POINTS)}")
     name, body = _read(args)
     try:
         request = contract.read_request(args.point, body)
@@ -70,34 +83,33 @@ def run(args: argparse.Namespace) -> int:
     return YOURS_IS_WRONG if ended.outcome == "fallback" else OK
 
 
+def _replay(args: argparse.Namespace) -> int:
+    """Run the hook as it is now on a recorded request, and print what is otherwise."""
+    found = recorded.find(args, args.recorded)
+    if args.point not in (None, found.point):
+        raise UsageError(f"run {found.id} is of {found.point.name}, not of {args.point.name}")
+    args.point, args.now = found.point, args.now or found.at
+    body = _changed(cases.changed, found.request, args.set)
+    place = recorded.site_of(args, found)
+    ended = with_site(place, lambda service, site: _run(service, site, args, body))
+    differing = found.differing(ended)
+    if args.format == "json":
+        print_json(
+            document(ended) | {"recorded": found.document, "differences": recorded.sides(differing, "recorded", "now")}
+        )
+    else:
+        _print(ended, contract.envelope(contract.unchanged(contract.read_request(args.point, body))))
+        for line in recorded.told(differing):
+            print(f"differs: {line}")
+        if not differing:
+            print(f"as recorded: outcome, reason and reply are those of run {found.id}")
+    return YOURS_IS_WRONG if ended.outcome == "fallback" else OK
+
+
 async def _run(service: Service, site: Site, args: argparse.Namespace, body: Json) -> Run:
     settings = _changed(samples.laid_over, dict(settings_of(site.hooks.snapshot, args.point.name)), args.settings)
     started = asyncio.get_running_loop().time()
     return await service.runner.run(site, args.point, body, started=started, settings=settings, now=args.now)
-
-
-def document(run: Run) -> dict[str, Json]:
-    """
-    Return *run* as `--format json` shows it.
-    """
-    error = run.error and {
-        "file": run.error.file,
-        "line": run.error.line,
-        "message": run.error.message,
-        "remedy": run.error.remedy,
-        "code": run.error.code,
-    }
-    return {
-        "run_id": run.run_id,
-        "point": run.point,
-        "outcome": run.outcome,
-        "reason": run.reason or None,
-        "reply": run.reply,
-        "error": error,
-        "warnings": [{"path": warning.path, "message": warning.message} for warning in run.warnings],
-        "print": run.printed,
-        "times_ms": {phase: round(milliseconds, 3) for phase, milliseconds in run.times_ms.items()},
-    }
 
 
 def _print(run: Run, unchanged: Json) -> None:
@@ -112,9 +124,18 @@ def _print(run: Run, unchanged: Json) -> None:
         print(f"changed: {change.path}: {shown(change.expected)} → {shown(change.actual)}")
     if run.printed:
         print("print:", *(f"  {line}" for line in run.printed.splitlines()), sep="\n")
+    for call in run.calls:
+        print(_call_line(call))
     print("times:", ", ".join(f"{phase} {milliseconds:.2f} ms" for phase, milliseconds in run.times_ms.items()))
     print("reply:")
     print_json(run.reply)
+
+
+def _call_line(call: ToolCall) -> str:
+    if call.pretended is not None:
+        given = {name: value for name, value in call.pretended.items() if value is not None}
+        return f"would call {call.tool}.{call.method} {shown(given)}"
+    return f"called {call.name}: {call.ms:.2f} ms" + (f", {call.error}" if call.error else "")
 
 
 def _read(args: argparse.Namespace) -> tuple[str, Json]:

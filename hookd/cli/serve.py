@@ -19,13 +19,13 @@ def add_parser(commands: Any) -> None:
 
 
 def serve(args: argparse.Namespace) -> int:
-    """Become gunicorn with hookd's settings; returns only if that fails."""
+    """Become the supervisor of gunicorn and the consumer; returns only if that fails."""
     working = Path.cwd()
     config = find_config(args.config, os.environ, working)
     settings = load(config, working)
     where = settings.bind if settings.bind.startswith("unix:") else f"http://{settings.bind}"
     print(f"hookd: settings: {config or 'defaults'}; hooks: {settings.hooks}; {where}", file=sys.stderr)
     environment = {**os.environ, **({"HOOKD_CONFIG": str(config)} if config else {})}
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:hookd.web.gunicorn_conf"]
+    command = [sys.executable, "-m", "hookd.supervisor"]
     sys.stderr.flush()
     os.execve(sys.executable, command, environment)

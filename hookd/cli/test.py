@@ -15,12 +15,12 @@ from hookd.cases import Result
 from hookd.cli import junit
 from hookd.cli.arguments import add_format, add_site
 from hookd.cli.output import OK, YOURS_IS_WRONG, complain, located, print_json, problem_document, shown
-from hookd.cli.run import document as run_document
 from hookd.cli.session import with_site
 from hookd.differences import MISSING, Difference
 from hookd.documents import Json
 from hookd.errors import Problem, UsageError
 from hookd.names import meant
+from hookd.runner import document as run_document
 from hookd.service import Service
 from hookd.sites import Site
 

@@ -115,11 +115,13 @@ def preload() -> None:
 
 def read_request(point: Point, body: Json) -> Request:
     """
-    Return the request of *point* in *body*: the object itself, or the one under its key `params`.
+    Return the request of *point* in *body*: the object itself, or the one under its key `params`. A job is its own.
 
     Raises:
         ContractError: No valid reply can be built: it is no object, or a required key is missing or of a wrong type.
     """
+    if point.is_job:
+        return Request(point, body, body, ())
     raw = _unwrapped(point, body)
     plan = _plan(point.name)
     refused, odd = Findings(), Findings()
@@ -274,8 +276,9 @@ def _cancelled(point: Point) -> Reply:
 
 def _ignored(point: Point, change: Json) -> Reply:
     if change is None or change == {}:
-        return Reply(NO_DATA, "unchanged", ())
-    return Reply(NO_DATA, "ok", (Violation("", f"{shown(change)} is ignored: this point's reply has no data."),))
+        return Reply(NO_DATA, "ok" if point.is_job else "unchanged", ())
+    what = "nobody reads what a job returns" if point.is_job else "this point's reply has no data"
+    return Reply(NO_DATA, "ok", (Violation("", f"{shown(change)} is ignored: {what}."),))
 
 
 def _laid_over(point: Point, request: Request, changes: Mapping[str, Json]) -> Json:

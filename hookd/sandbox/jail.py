@@ -42,11 +42,11 @@ def not_dumpable() -> None:
     _prctl(PR_SET_DUMPABLE, 0)
 
 
-def end_with(parent: int) -> None:
+def end_with(parent: int, number: int = signal.SIGKILL) -> None:
     """
-    Have the kernel kill this process as soon as *parent*, a process id, has died.
+    Have the kernel send this process the signal *number* as soon as *parent*, a process id, has died.
     """
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:  # it died between the fork and the line above
         os._exit(1)
 

@@ -21,6 +21,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import orjson
@@ -32,6 +33,8 @@ from hookd.sandbox import wire
 from hookd.sandbox.launcher import Launcher
 
 Message = dict[str, Any]
+# Takes a call of a run, and what sends its answer; raises FrameError for what no honest worker asks.
+OnCall = Callable[[Message, Callable[[bytes], None]], None]
 
 IDLE_S = 60.0  # an idle site worker is kept this long
 RUNS_MAX = 10_000  # of one worker; a fork costs 3 ms, so this is free, and whatever leaks slowly goes with it
@@ -101,6 +104,9 @@ class Worker:
         site_message: What it was told of the site, the very object.
         asked: What it has to answer: "run", "check" or "" for nothing.
         loaded: Keys of the programs that it has compiled.
+        on_call: Takes the tool calls of the run; None where there can be none.
+        calls: How many calls the run has made.
+        is_calling: Whether one of them waits for its answer.
     """
 
     number: int
@@ -120,6 +126,9 @@ class Worker:
     unsent: bytearray = field(default_factory=bytearray)
     printed: list[str] = field(default_factory=list)
     printed_bytes: int = 0
+    on_call: OnCall | None = None
+    calls: int = 0
+    is_calling: bool = False
     reply: "asyncio.Future[Message] | None" = None
 
 
@@ -481,9 +490,14 @@ class Pool:
 
     # --- talking to a worker -------------------------------------------------------------------------------------
 
-    async def run(self, worker: Worker, messages: list[Message], deadline: float) -> tuple[Message, str]:
+    async def run(
+        self, worker: Worker, messages: list[Message], deadline: float, on_call: OnCall | None = None
+    ) -> tuple[Message, str]:
         """
         Send *messages*, the last of which is answered, and return the answer and what the hook printed.
+
+        Args:
+            on_call: Gets the tool calls that the hook makes meanwhile; without it a call is a violation.
 
         Raises:
             RunEnded: The worker was killed at *deadline* (monotonic time), or ended by itself.
@@ -494,6 +508,7 @@ class Pool:
         worker.asked, worker.asked_at = messages[-1]["t"], time.monotonic()
         worker.printed.clear()
         worker.printed_bytes = 0
+        worker.on_call, worker.calls, worker.is_calling = on_call, 0, False
         worker.reply = self._loop.create_future()
         timer = self._loop.call_at(deadline, self._time_out, worker)
         try:
@@ -504,7 +519,7 @@ class Pool:
             raise
         finally:
             timer.cancel()
-            worker.reply = None
+            worker.reply = worker.on_call = None
         self._wear(worker, answer)
         return answer, "".join(worker.printed)
 
@@ -573,7 +588,12 @@ class Pool:
             worker.printed.append(text)
         elif worker.reply and worker.reply.cancelled():
             pass  # nobody waits for it any more; the worker is about to be killed
-        elif kind == ANSWERS.get(worker.asked) and worker.reply and not worker.reply.done():
+        elif kind == "call" and worker.on_call and worker.reply and not worker.reply.done() and not worker.is_calling:
+            wire.check_call(message, worker.calls + 1)
+            worker.calls += 1
+            worker.is_calling = True
+            worker.on_call(message, partial(self._answer, worker, worker.reply))
+        elif kind == ANSWERS.get(worker.asked) and worker.reply and not worker.reply.done() and not worker.is_calling:
             wire.check_answer(worker.asked, message)
             worker.reply.set_result(message)
         elif kind == "ready" and worker.state is State.STARTING:
@@ -584,6 +604,12 @@ class Pool:
             self._dispatch()
         elif worker.state is not State.ENDING:
             raise wire.FrameError(f"a message {str(kind)[:20]!r} that nobody asked for")
+
+    def _answer(self, worker: Worker, reply: "asyncio.Future[Message]", frame: bytes) -> None:
+        """Send the answer to the call that *worker* waits for, if its run is still that of *reply*."""
+        if worker.reply is reply and not reply.done() and worker.state is State.BUSY:
+            worker.is_calling = False
+            self._send(worker, frame)
 
     def _violate(self, worker: Worker, detail: str) -> None:
         """*worker* broke the protocol: no honest worker does, so a hook has taken it over."""

@@ -8,11 +8,14 @@ Broker to worker:
     {"t": "site", "zone": str, "posix_zone": str, "region": str, "area_code": str, "hours": {…}, "holidays": [...]}
     {"t": "check", "key": str, "name": str, "file": str, "source": str, "libs": {name: source}}
     {"t": "load", "key": str, …the same fields…}
-    {"t": "run", "key": str, "point": str, "cancels": bool, "request": {…}, "settings": {…}, "now": str | null}
+    {"t": "run", "key": str, "document": {…}, "settings": {…}, "now": str | null}
+    {"t": "answer", "id": int, "value": Json} or {"t": "answer", "id": int, "error": {"message": str, "remedy": str}}
 Worker to broker:
     {"t": "ready"}
     {"t": "print", "text": str}, any number of times within a run
-    {"t": "checked", "problems": [...], "warnings": [...], "parameters": [...], "libs": [...]}
+    {"t": "call", "id": int, "tool": str, "method": str, "arguments": {…}}, within a run: the next frame is its answer
+    {"t": "checked", "problems": [...], "warnings": [...], "libs": [...], "settings_keys": [...], "tools": [...],
+     "lists": [...], "jobs": [...]}
     {"t": "done", "ok": Json} or {"t": "done", "cancel": true} or {"t": "done", "error": {…}}, with "cpu_s" and "rss_kb"
 """
 
@@ -23,18 +26,36 @@ from typing import Any
 
 import orjson
 
+from hookd.sandbox.signatures import CALLS_MAX
+
 READ_BYTES = 65_536
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 TEXT_CHARACTERS = 4096  # of one message or remedy: far longer than any of ours
 PROBLEM_KEYS = frozenset({"file", "line", "message", "remedy"})
 ERROR_KEYS = PROBLEM_KEYS | {"code"}
 REFUSAL_KEYS = frozenset({"code", "path", "message", "remedy"})
+CALL_KEYS = frozenset({"t", "id", "tool", "method", "arguments"})
 ERROR_CODES = frozenset({"error", "memory", "contract"})
 HEADER = struct.Struct(">I")
 
 
 class FrameError(Exception):
     """The other side sent what is no frame."""
+
+
+def check_call(message: dict[str, Any], number: int) -> None:
+    """
+    Check that *message* has the form of the call *number* of a run; what it asks for is the broker's to judge.
+
+    Raises:
+        FrameError: It has not: a hook has taken the worker over.
+    """
+    if message.keys() != CALL_KEYS or type(message["id"]) is not int or message["id"] != number:
+        raise FrameError("a call of no known form, or out of turn")
+    if number > CALLS_MAX:
+        raise FrameError("more calls than a worker ever sends")
+    if type(message["tool"]) is not str or type(message["method"]) is not str:
+        raise FrameError("a call of nothing")
 
 
 def check_answer(asked: str, message: dict[str, Any]) -> None:
@@ -67,8 +88,11 @@ def _check_checked(message: dict[str, Any]) -> None:
             _check_texts(problem, PROBLEM_KEYS)
     if not all(type(name) is str for name in message["libs"]):
         raise FrameError("a lib file without a name")
-    if not all(type(key) is str and type(line) is int for key, line in message["settings_keys"]):
-        raise FrameError("a settings key that is none")
+    if not all(type(name) is str for name in message["tools"]):
+        raise FrameError("a tool without a name")
+    for names in (message["settings_keys"], message["lists"], message["jobs"]):
+        if not all(type(name) is str and type(line) is int for name, line in names):
+            raise FrameError("a name that is none")
 
 
 def _check_texts(found: Any, keys: frozenset[str]) -> None:

@@ -18,7 +18,8 @@ from typing import Any
 
 from hookd.errors import LoadError, Problem
 from hookd.hours import Hours, parse_holidays, parse_hours
-from hookd.sandbox import jail, language, wire
+from hookd.sandbox import acting, jail, language, wire
+from hookd.sandbox.acting import Calls
 from hookd.sandbox.language import Function, Module, NotPlain, Session
 from hookd.sandbox.pure.call import PUBLIC as CALL_PUBLIC
 from hookd.sandbox.pure.call import Call
@@ -35,7 +36,7 @@ Message = dict[str, Any]
 DOCUMENTS: Mapping[str, str] = {"point": "request", "event": "event", "placement": "placement", "job": "job"}
 # What hooks may reach of the tools, beside what they may reach of plain values.
 ATTRIBUTES = language.attribute_guards(
-    {**CALL_PUBLIC, Clock: Clock.PUBLIC, Phones: Phones.PUBLIC, Settings: Settings.PUBLIC}
+    {**CALL_PUBLIC, Clock: Clock.PUBLIC, Phones: Phones.PUBLIC, Settings: Settings.PUBLIC, **acting.PUBLIC}
 )
 
 
@@ -92,6 +93,7 @@ class Run:
     settings: dict[str, Any]
     now: datetime | None
     site: Site
+    calls: Calls
 
 
 # Every pure tool: parameter name → how it is made for a run.
@@ -101,6 +103,12 @@ PURE_TOOLS: Mapping[str, Callable[[Run], object]] = {
     "phones": lambda run: run.site.phones,
     "settings": lambda run: Settings(run.settings, run.name),
 }
+# The tools that act outside: parameter name → how it is made for a run.
+ACTING_TOOLS: Mapping[str, Callable[[Run], object]] = {
+    name: lambda run, kind=kind: kind(run.calls)  # type: ignore[misc]
+    for name, kind in acting.TOOLS.items()
+}
+TOOLS: Mapping[str, Callable[[Run], object]] = {**PURE_TOOLS, **ACTING_TOOLS}
 
 
 def warm_up() -> None:
@@ -112,11 +120,14 @@ def warm_up() -> None:
     phones.warm_up()
     site = Site(language.zone("Europe/Moscow"), phones, parse_hours({"mon-fri": "09:00-18:00"}), frozenset())
     source = (
-        "def hook(request, call, clock, phones, settings):\n    print(clock.iso(), call.missed)\n    return 1 / 0\n"
+        "def hook(request, call, clock, phones, settings, lists):\n"
+        "    print(clock.iso(), call.missed, lists.contains('vip', 1))\n"
+        "    return lists.contains(nam='vip')\n"
     )
     request = {"call_full": {"channel": {"type": "incoming", "start_time": "2024-05-01 10:00:00"}}}
     program = compile_program({"kind": "point", "name": "hook", "file": "hook.py", "source": source, "libs": {}})
-    execute(program, Run("hook", request, {}, None, site), lambda text: None)
+    calls = Calls(lambda message: {"value": False}, language.plain)
+    execute(program, Run("hook", request, {}, None, site, calls), lambda text: None)
 
 
 def main(fd: int, parent: int) -> None:
@@ -141,6 +152,7 @@ class Worker:
     """
 
     def __init__(self) -> None:
+        self._inbox = wire.messages(CHANNEL_FD)
         self._site: Site | None = None
         self._programs: dict[str, Program] = {}
 
@@ -154,7 +166,7 @@ class Worker:
             "load": self._load,
             "run": self._run,
         }
-        for message in wire.messages(CHANNEL_FD):
+        for message in self._inbox:
             answer = actions[message["t"]](message)
             if answer is not None:
                 wire.write(CHANNEL_FD, answer)
@@ -180,13 +192,22 @@ class Worker:
         assert self._site is not None  # the broker sends the site first
         program = self._programs[message["key"]]
         now = datetime.fromisoformat(message["now"]) if message["now"] else None
-        run = Run(program.name, message["document"], message["settings"], now, self._site)
+        calls = Calls(self._ask, language.plain)
+        run = Run(program.name, message["document"], message["settings"], now, self._site, calls)
         answer = execute(program, run, lambda text: wire.write(CHANNEL_FD, {"t": "print", "text": text}))
         # Before the answer: finalizers of what the run left in cycles are still its own, and within its deadline. All
         # that was there before the fork is frozen, so this costs a few µs.
         gc.collect()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         return {"t": "done", **answer, "cpu_s": usage.ru_utime + usage.ru_stime, "rss_kb": usage.ru_maxrss}
+
+    def _ask(self, message: Message) -> Message:
+        """Send a call; the next message is its answer, since one call is in flight at a time."""
+        wire.write(CHANNEL_FD, message)
+        answer = next(self._inbox, None)
+        if answer is None:
+            os._exit(0)  # the broker is gone, and nothing of the run may go on
+        return answer
 
 
 def check(message: Message) -> Message:
@@ -210,12 +231,15 @@ def check(message: Message) -> Message:
 def _checked(problems: tuple[Problem, ...] | list[Problem], program: Program | None = None) -> Message:
     answer: Message = {"t": "checked", "problems": [asdict(problem) for problem in problems]}
     if program is None:
-        return answer | {"warnings": [], "libs": [], "settings_keys": []}
+        return answer | {"warnings": [], "libs": [], "settings_keys": [], "tools": [], "lists": [], "jobs": []}
     functions = [function for module in program.modules for function in module.functions.values()]
     return answer | {
         "warnings": [asdict(warning) for module in program.modules for warning in warnings(module)],
         "libs": sorted(program.libs),
         "settings_keys": [list(key) for function in functions for key in function.settings_keys],
+        "tools": [name for name in program.parameters if name in ACTING_TOOLS],
+        "lists": [list(name) for function in functions for name in function.list_names],
+        "jobs": [list(name) for function in functions for name in function.job_names],
     }
 
 
@@ -274,7 +298,7 @@ def parameter_problems(function: Function, file: str, document: str) -> list[Pro
     """
     Return what is wrong with the parameters of *function*: a hook names what it wants, and nothing else.
     """
-    known = (document, *PURE_TOOLS)
+    known = (document, *TOOLS)
     remedy = f"A hook may ask for: {', '.join(known)}."
     problems = [
         Problem(file, function.line, f"{function.name} asks for {name!r}, which there is not.", remedy)
@@ -308,14 +332,15 @@ def execute(program: Program, run: Run, write: Callable[[str], None]) -> Message
         code = "memory" if isinstance(error, MemoryError) else "error"
         return {"error": {"code": code, **asdict(language.explain(error, program.modules))}}
     finally:
+        run.calls.close()
         session.close()  # what the run left behind can neither print nor call anything any more
 
 
 def _answer(program: Program, run: Run, session: Session) -> Message:
     function: Any = session.run_module(program.module)[program.entry]
-    arguments = {name: PURE_TOOLS[name](run) for name in program.parameters if name in PURE_TOOLS}
+    arguments = {name: TOOLS[name](run) for name in program.parameters if name in TOOLS}
     if len(arguments) < len(program.parameters):
-        arguments[next(name for name in program.parameters if name not in PURE_TOOLS)] = run.document
+        arguments[next(name for name in program.parameters if name not in TOOLS)] = run.document
     result = function(**arguments)
     if result is CANCEL:
         return {"cancel": True}

@@ -12,6 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from werkzeug.exceptions import HTTPException
 
 from hookd import __version__, documents, metrics, samples
+from hookd.consumer import lock
 from hookd.errors import MissingTokenError, SenderError
 from hookd.names import meant
 from hookd.points import POINTS
@@ -119,7 +120,17 @@ def details(service: Service) -> dict[str, Any]:
             for site in service.sites.all()
         },
         "unusable_sites": service.sites.unusable,
+        "consumer": consumer(service),
     }
+
+
+def consumer(service: Service) -> str:
+    """
+    Return whether the jobs are being done: "running", "missing", or "not needed" where there is no job hook.
+    """
+    if lock.is_held(service.settings.state):
+        return "running"
+    return "missing" if any(site.hooks.snapshot.has_jobs for site in service.sites.all()) else "not needed"
 
 
 def _caller() -> Caller:

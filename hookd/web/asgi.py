@@ -4,19 +4,18 @@ The ASGI application, and the gunicorn worker class that serves it.
 
 import asyncio
 import mmap
-import os
 import sys
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
 from uvicorn_worker import UvicornWorker
 
-from hookd import contract, logs
+from hookd import contract, figure_files, logs
 from hookd.service import Service
 from hookd.web.app import create_app
 from hookd.web.connector import Connector
 from hookd.web.protocol import LimitedProtocol
-from hookd.web.server import METRICS_VARIABLE, load_settings
+from hookd.web.server import load_settings
 
 _HAS_SERVED = mmap.mmap(-1, 1)  # shared by all processes, since they are forked from the one that imported this
 RETRY_S = 1.0  # between two starts of a process that fails
@@ -64,6 +63,6 @@ def create() -> Any:
     logs.configure(settings.log_format)
     contract.preload()  # before the processes are forked: they share it, and no call waits for it
     service = Service(settings, on_ready=_note_served)
-    app = create_app(service, is_multiprocess=METRICS_VARIABLE in os.environ)
+    app = create_app(service, is_multiprocess=figure_files.are_shared())
     behind: Any = WSGIMiddleware(app, workers=APP_THREADS)  # type: ignore[arg-type]  # Flask's own types are narrower
     return Connector(service, behind)

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from hookd import documents, metrics
+from hookd import documents, figure_files, metrics
 from hookd.errors import (
     ContractError,
     HookdError,
@@ -28,7 +28,8 @@ from hookd.errors import (
 from hookd.logs import mask
 from hookd.names import meant
 from hookd.points import ALIASES, POINTS, RECORD_POINT, Point
-from hookd.runner import Run
+from hookd.runner import Origin, Run
+from hookd.runner import document as run_document
 from hookd.service import Service
 from hookd.settings import DEFAULT_SITE
 from hookd.sites import Site
@@ -87,7 +88,7 @@ class Connector:
         try:
             await self._service.start()
         except (HookdError, OSError) as error:
-            metrics.release()
+            figure_files.release()
             log.error("start_failed", error=str(error))
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
@@ -116,7 +117,7 @@ class Connector:
             metrics.REFUSED.labels("gone").inc()
             return
         is_explained = b"explain=1" in scope["query_string"].split(b"&")
-        await _send(send, 200, documents.dump(explained(run) if is_explained else run.reply), _run_headers(run))
+        await _send(send, 200, documents.dump(run_document(run) if is_explained else run.reply), _run_headers(run))
 
     async def _answer(self, scope: Scope, receive: Receive, target: Target, caller: Caller, started: float) -> Run:
         site, point = self._find(target, caller)
@@ -127,7 +128,11 @@ class Connector:
         body = await read_body(receive, caller.headers)
         document = documents.parse(body)
         limit_s, odd = _asked_limit(caller.headers.get(b"hookd-deadline-ms"), point)
-        run = await self._service.runner.run(site, point, document, started=started, limit_s=limit_s, odd=odd)
+        query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
+        origin = Origin(scope["method"], scope["path"] + query, caller.headers, body)
+        run = await self._service.runner.run(
+            site, point, document, started=started, limit_s=limit_s, odd=odd, origin=origin
+        )
         return run
 
     def _find(self, target: Target, caller: Caller) -> tuple[Site, Point]:
@@ -219,33 +224,6 @@ def error_document(error: SenderError) -> documents.Json:
         found["message"] = f"{error.point}: no valid reply can be built from this request"
         found["violations"] = [_violation(violation) for violation in error.violations]
     return {"state": "error", "error": found}
-
-
-def explained(run: Run) -> documents.Json:
-    """
-    Return the whole of *run* as a document: what `?explain=1` and `hookd run --format json` show.
-    """
-    error = run.error and {
-        "code": run.error.code,
-        "file": run.error.file,
-        "line": run.error.line,
-        "message": run.error.message,
-        "remedy": run.error.remedy,
-        "text": str(run.error),
-    }
-    return {
-        "run_id": run.run_id,
-        "site": run.site,
-        "point": run.point,
-        "outcome": run.outcome,
-        "reason": run.reason or None,
-        "reply": run.reply,
-        "error": error,
-        "warnings": [_violation(violation) for violation in run.warnings],
-        "print": run.printed,
-        "times_ms": {phase: round(milliseconds, 3) for phase, milliseconds in run.times_ms.items()},
-        "digest": run.digest or None,
-    }
 
 
 def _violation(violation: Violation) -> dict[str, str]:

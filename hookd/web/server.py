@@ -1,24 +1,20 @@
 """
 How gunicorn runs hookd: the settings that `gunicorn.conf.py` hands over.
 
-This module is imported before anything that counts: Prometheus's directory has to be in the environment when
-`hookd.metrics` is imported, which `hookd.web.asgi` does.
+This module is imported before anything that counts: the figures' directory has to be there when `hookd.metrics` is
+imported, which `hookd.web.asgi` does.
 """
 
 import os
-import shutil
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hookd import figure_files
 from hookd.errors import HookdError
 from hookd.sandbox import jail
 from hookd.settings import MAX_TIMEOUT_S, Settings, find_config, load
 
-METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-METRICS_ROOT = "/dev/shm"  # memory: a full disk would kill whoever writes a figure
-METRICS_BYTES = 64 * 1024 * 1024  # of free room, so that hookd is not what fills it
 STOP_S = MAX_TIMEOUT_S + 5  # the longest run, and some
 SILENT_S = 60  # an event loop that stood still this long is replaced
 KEEPALIVE_S = 75  # longer than the 60 s after which proxies drop an idle connection
@@ -50,7 +46,7 @@ def gunicorn_settings() -> dict[str, Any]:
         settings = load_settings()
     except HookdError as error:
         raise SystemExit(f"hookd: {error}") from error
-    os.environ[METRICS_VARIABLE] = _metrics_directory()
+    figure_files.make()
     return {
         "bind": settings.bind,
         "workers": settings.processes,
@@ -72,12 +68,6 @@ def gunicorn_settings() -> dict[str, Any]:
     }
 
 
-def _metrics_directory() -> str:
-    has_room = os.access(METRICS_ROOT, os.W_OK) and shutil.disk_usage(METRICS_ROOT).free >= METRICS_BYTES
-    root = METRICS_ROOT if has_room else None
-    return tempfile.mkdtemp(prefix="hookd-metrics-", dir=root)
-
-
 def _on_starting(arbiter: Any) -> None:
     jail.not_dumpable()
 
@@ -94,4 +84,4 @@ def _child_exit(arbiter: Any, process: Any) -> None:
 
 
 def _on_exit(arbiter: Any) -> None:
-    shutil.rmtree(os.environ[METRICS_VARIABLE], ignore_errors=True)
+    figure_files.remove()

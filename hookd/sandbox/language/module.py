@@ -21,6 +21,8 @@ class Function:
         mutates: Parameters into which it assigns or deletes items: `request["X"] = 1`.
         has_return: Whether it returns a value anywhere.
         settings_keys: (key, line) of each `settings["key"]`.
+        list_names: (name, line) of each `lists.contains("name", …)` and `lists.lookup("name", …)`.
+        job_names: (name, line) of each `jobs.enqueue("name", …)`.
         legacy_keys: (key, line) of each `request["call"]` or `request.get("conversation")`: keys that connectors
             from 3.13 on do not send.
     """
@@ -33,6 +35,8 @@ class Function:
     has_return: bool
     settings_keys: tuple[tuple[str, int], ...]
     legacy_keys: tuple[tuple[str, int], ...]
+    list_names: tuple[tuple[str, int], ...] = ()
+    job_names: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

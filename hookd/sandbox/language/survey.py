@@ -135,6 +135,8 @@ def _function(node: ast.FunctionDef) -> Function:
             for key, line in (*_constant_keys(inner, "request"), *_got_keys(inner, "request"))
             if key in _LEGACY_KEYS and "request" in names
         ),
+        list_names=tuple(_called_names(inner, "lists", ("contains", "lookup"))) if "lists" in names else (),
+        job_names=tuple(_called_names(inner, "jobs", ("enqueue",))) if "jobs" in names else (),
     )
 
 
@@ -210,6 +212,19 @@ def _got_keys(nodes: list[ast.AST], name: str) -> Iterator[tuple[str, int]]:
             ):
                 if read == name:
                     yield key, node.lineno
+
+
+def _called_names(nodes: list[ast.AST], tool: str, methods: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    """Each name in `tool.method("name", …)` and `tool.method(name="name", …)`."""
+    for node in nodes:
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=method)) if (
+                owner == tool and method in methods
+            ):
+                named = [keyword.value for keyword in node.keywords if keyword.arg == "name"]
+                for value in node.args[:1] or named:
+                    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                        yield value.value, node.lineno
 
 
 def _executed(nodes: list[ast.AST]) -> list[ast.AST]:

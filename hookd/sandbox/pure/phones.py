@@ -115,7 +115,7 @@ class Phones:
         if a == b:
             return a != ""
         keyed_a, keyed_b = _keyed(a), _keyed(b)
-        # However a number is prefixed, its end stays: that spares reading most of a long list.
+        # However a number is prefixed, its end stays (see tail): that spares reading most of a long list.
         if keyed_a[-_TAIL_DIGITS:] != keyed_b[-_TAIL_DIGITS:]:
             return False
         valid_a, valid_b = self._valid_of(a), self._valid_of(b)
@@ -125,6 +125,13 @@ class Phones:
 
     def _valid_of(self, text: str) -> _Valid | None:
         return self._valid(text) if len(text) <= _NUMBER_CHARACTERS_MAX else None
+
+
+def tail(n: Json) -> str:
+    """
+    Return what two ways to write one number have in common: their last keys. Numbers with other tails are others.
+    """
+    return _keyed(_lenient_text(n))[-_TAIL_DIGITS:]
 
 
 def _read(text: str, *, region: str, area_code: str) -> _Valid | None:

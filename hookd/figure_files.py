@@ -1,0 +1,66 @@
+"""
+The files in which the HTTP processes keep their figures, so that they add up.
+
+prometheus_client looks for the variable when it is imported. So this module, which is what the server needs before it
+forks, knows nothing of prometheus_client, nor of `metrics`, which imports it.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+ROOT = "/dev/shm"  # memory: a full disk would kill whoever writes a figure
+ROOM_BYTES = 64 * 1024 * 1024  # that has to be free there, so that hookd is not what fills it
+RESERVED_BYTES = 1024 * 1024  # of each kind and process: some 8,000 figures with their labels
+KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemax")
+
+
+def make() -> None:
+    """
+    Have all processes that come of this one keep their figures in a fresh directory.
+
+    Call it before `hookd.metrics` is imported.
+    """
+    has_room = os.access(ROOT, os.W_OK) and shutil.disk_usage(ROOT).free >= ROOM_BYTES
+    os.environ[VARIABLE] = tempfile.mkdtemp(prefix="hookd-metrics-", dir=ROOT if has_room else None)
+
+
+def are_shared() -> bool:
+    """Return whether there are such files: otherwise the figures are this process's own."""
+    return bool(os.environ.get(VARIABLE))
+
+
+def reserve() -> None:
+    """
+    Have the kernel set the memory aside that this process's figures are kept in, where several processes add theirs up.
+
+    prometheus_client would make the files sparse: whoever fills /dev/shm later had the next new figure end the process.
+    Called before the first figure of this process, it finds them there, and takes them as they are.
+
+    Raises:
+        OSError: There is no room.
+    """
+    if not are_shared():
+        return
+    for kind in KINDS:
+        with (Path(os.environ[VARIABLE]) / f"{kind}_{os.getpid()}.db").open("a+b") as file:
+            os.posix_fallocate(file.fileno(), 0, RESERVED_BYTES)
+
+
+def release() -> None:
+    """
+    Remove the files of this process, which never served: one that fails to start is tried again and again.
+    """
+    if are_shared():
+        for path in Path(os.environ[VARIABLE]).glob(f"*_{os.getpid()}.db"):
+            path.unlink(missing_ok=True)
+
+
+def remove() -> None:
+    """
+    Remove the directory, when all processes have ended.
+    """
+    shutil.rmtree(os.environ[VARIABLE], ignore_errors=True)

@@ -1,0 +1,405 @@
+"""
+The inbox: jobs that were promised, in `inbox.sqlite`.
+
+    waiting → running → done
+       ↑         ├──→ waiting (it failed: the next run is due later)
+       │         └──→ dead    (it failed as often as it may)
+     parked ←── its site is gone, until it comes back
+
+Whoever promises a job commits one row here, and only then says so; the consumer does the rest. A row holds what a job
+is and how it stands, for people and for commands. That a run has ended well is recorded by DBOS, durably, before it
+is written here: the consumer's own notes are therefore written without a flush of the disk, and hold up nobody who
+wants to promise the next job.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from hookd.documents import Json
+from hookd.errors import JobError
+from hookd.storage import Database
+
+NAME = "inbox.sqlite"
+PAYLOAD_BYTES = 65_536
+KEY_CHARACTERS = 200
+DELAY_MAX_S = 30 * 86_400.0
+KEPT_S = 7 * 86_400.0  # a job that has ended, and thus its key
+STEP = 200  # rows in one transaction of a clean-up: nobody waits long for the lock
+ERROR_CHARACTERS = 2000
+
+JOB = "job"  # the kind
+WAITING, RUNNING, DONE, DEAD, PARKED = STATES = ("waiting", "running", "done", "dead", "parked")
+ENDED = (DONE, DEAD)
+
+TABLES = MetaData()
+_JOBS = Table(
+    "jobs",
+    TABLES,
+    Column("id", Text, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("key", Text),
+    Column("payload", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),  # of the run that is next, or is, or was the last
+    Column("first", Integer, nullable=False),  # the attempt from which failures count: retry begins anew
+    Column("is_taken", Boolean, nullable=False),  # whether the consumer has it
+    Column("enqueued_at", Float, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("error", Text, nullable=False),
+    Index("jobs_by_key", "site", "kind", "name", "key", unique=True),
+    Index("jobs_by_due", "state", "due_at"),
+    Index("jobs_by_end", "ended_at"),
+)
+_C = _JOBS.c
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """
+    One job as it stands; the times are seconds since 1970.
+
+    Attributes:
+        key: What makes it the same job as another one of its site and name; None where nothing does.
+        attempt: Number of the run that is next, or is, or was the last.
+        first: The attempt from which failures count.
+        ended_at: When it was done or given up; None before.
+        error: Of the last run that failed, or why it is parked; "" otherwise.
+    """
+
+    id: str
+    site: str
+    kind: str
+    name: str
+    key: str | None
+    payload: Json
+    state: str
+    attempt: int
+    first: int
+    enqueued_at: float
+    due_at: float
+    ended_at: float | None
+    error: str
+
+    @property
+    def run_id(self) -> str:
+        """What the present attempt is called in DBOS."""
+        return f"{self.id}-{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """
+    What became of an order to do a job.
+
+    Attributes:
+        is_new: False where a job with this key was known already: this is its id, and nothing was enqueued.
+    """
+
+    id: str
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """
+    How the consumer found a job's attempt to stand; a note about an attempt that is over counts no more.
+
+    Attributes:
+        next_attempt: Number of the next run; the attempt's own where there is none.
+        due_at: When the next run is due; None leaves it.
+        forgives: Whether the attempt does not count as one that failed.
+    """
+
+    id: str
+    attempt: int
+    state: str
+    next_attempt: int
+    due_at: float | None = None
+    error: str = ""
+    forgives: bool = False
+
+
+class Jobs:
+    """
+    The jobs of an installation; its methods block, and any thread may call them.
+
+    Args:
+        state: The state directory. The database is opened at the first use: after the fork.
+        is_durable: Whether what is written outlives a power failure. Only the consumer can do without.
+    """
+
+    def __init__(self, state: Path, *, is_durable: bool = True) -> None:
+        self.path = state / NAME
+        self._state = state
+        self._is_durable = is_durable
+        self._opened: Database | None = None
+        self._opening = threading.Lock()
+
+    # ---- to promise ----------------------------------------------------------------------------------------------
+
+    def enqueue(
+        self, site: str, name: str, payload: Json, *, delay_s: float = 0.0, key: str | None = None, kind: str = JOB
+    ) -> Promise:
+        """
+        Promise the job *name* of *site*: when this returns, it is on the disk.
+
+        Args:
+            payload: What the job gets.
+            delay_s: Seconds until it is due, up to 30 days.
+            key: Names the job: as long as one with the same key is known, that is until 7 days after it has ended,
+                nothing is enqueued.
+
+        Raises:
+            JobError: The payload, the delay or the key is not what it may be.
+            StorageError: It could not be written, and is not promised.
+        """
+        text = _payload(payload)
+        _check(delay_s, key)
+        now = time.time()
+        row = {
+            **{"id": _new_id(now), "site": site, "kind": kind, "name": name, "key": key, "payload": text},
+            **{"state": WAITING, "attempt": 1, "first": 1, "is_taken": False, "error": ""},
+            **{"enqueued_at": now, "due_at": now + delay_s},
+        }
+        with self._database().write() as connection:
+            known = _known(connection, row, now) if key is not None else None
+            if known is None:
+                connection.execute(insert(_JOBS).values(**row))
+        return Promise(known or str(row["id"]), is_new=known is None)
+
+    # ---- to look and to change by hand ---------------------------------------------------------------------------
+
+    def find(self, id_: str) -> Job | None:
+        """
+        Return the job with this id, if it is known.
+        """
+        with self._database().read() as connection:
+            row = connection.execute(select(_JOBS).where(_C.id == id_)).one_or_none()
+        return _job(row) if row else None
+
+    def all(
+        self, *, site: str | None = None, state: str | None = None, name: str | None = None, most: int | None = None
+    ) -> list[Job]:
+        """
+        Return the jobs that are so, those enqueued last first.
+        """
+        wanted = {"site": site, "state": state, "name": name}
+        query = select(_JOBS).filter_by(**{column: value for column, value in wanted.items() if value is not None})
+        with self._database().read() as connection:
+            rows = connection.execute(query.order_by(_C.enqueued_at.desc(), _C.id.desc()).limit(most))
+            return [_job(row) for row in rows]
+
+    def counts(self) -> dict[str, int]:
+        """
+        Return how many jobs there are in each state.
+        """
+        with self._database().read() as connection:
+            found = {
+                str(state): int(number)
+                for state, number in connection.execute(select(_C.state, func.count()).group_by(_C.state))
+            }
+        return {state: found.get(state, 0) for state in STATES}
+
+    def retry(self, id_: str) -> bool:
+        """
+        Have a job that waits, is dead or is parked run now, with all its attempts before it; return whether it is one.
+        """
+        now = time.time()
+        ended = {"attempt": _C.attempt + 1, "first": _C.attempt + 1, "ended_at": None, "is_taken": False}
+        with self._database().write() as connection:
+            waits = update(_JOBS).where(_C.id == id_, _C.state == WAITING, _C.is_taken.is_(False))
+            again = update(_JOBS).where(_C.id == id_, _C.state.in_((DEAD, PARKED)))
+            found: int = connection.execute(waits.values(due_at=now, first=_C.attempt)).rowcount
+            return found + connection.execute(again.values(state=WAITING, due_at=now, **ended)).rowcount > 0
+
+    def purge(self, states: Collection[str], before: float) -> int:
+        """
+        Forget the jobs in *states* that ended, or were enqueued and have not begun, before this time; return how many.
+        """
+        condition = _C.state.in_(states) & (func.coalesce(_C.ended_at, _C.enqueued_at) < before)
+        return sum(iter(lambda: self._forget_some(condition), 0))
+
+    # ---- for the consumer ----------------------------------------------------------------------------------------
+
+    def release(self) -> None:
+        """
+        Take every job that has not ended for one that nobody has: the consumer that had it is gone.
+        """
+        with self._database().write() as connection:
+            taken = update(_JOBS).where(_C.is_taken.is_(True), _C.state.in_((WAITING, RUNNING)))
+            connection.execute(taken.values(is_taken=False, state=WAITING))
+
+    def due(self, kind: str, most: int) -> list[Job]:
+        """
+        Return jobs that are due and that nobody has, at most *most*: the oldest of each site first, then the next ones.
+        """
+        place = func.row_number().over(partition_by=_C.site, order_by=_C.due_at).label("place")
+        waiting = _C.kind == kind, _C.state == WAITING, _C.is_taken.is_(False), _C.due_at <= time.time()
+        found = select(_JOBS, place).where(*waiting).subquery()
+        with self._database().read() as connection:
+            rows = connection.execute(select(found).order_by(found.c.place, found.c.due_at).limit(most))
+            return [_job(row) for row in rows]
+
+    def take(self, ids: Sequence[str]) -> None:
+        """
+        Note that the consumer has these jobs.
+        """
+        with self._database().write() as connection:
+            connection.execute(update(_JOBS).where(_C.id.in_(ids)).values(is_taken=True))
+
+    def note(self, notes: Iterable[Note]) -> None:
+        """
+        Write down how jobs stand.
+        """
+        now = time.time()
+        with self._database().write() as connection:
+            for note in notes:
+                current = update(_JOBS).where(_C.id == note.id, _C.attempt == note.attempt, _C.ended_at.is_(None))
+                connection.execute(current.values(**_changes(note, now)))
+
+    def unpark(self, sites: Collection[str]) -> None:
+        """
+        Let the parked jobs of *sites*, which are there again, wait for their runs.
+        """
+        with self._database().write() as connection:
+            parked = update(_JOBS).where(_C.state == PARKED, _C.site.in_(sites))
+            connection.execute(parked.values(state=WAITING, is_taken=False, error=""))
+
+    def has_parked(self, sites: Collection[str]) -> bool:
+        """
+        Return whether jobs of *sites* are parked.
+        """
+        with self._database().read() as connection:
+            query = select(_C.id).where(_C.state == PARKED, _C.site.in_(sites)).limit(1)
+            return connection.scalar(query) is not None
+
+    def forget_ended(self, before: float) -> int:
+        """
+        Forget some of the jobs that ended before this time; return how many, 0 when there are no more.
+        """
+        return self._forget_some(_C.ended_at < before)
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._opened:
+            self._opened.close()
+
+    def _forget_some(self, condition: ColumnElement[bool]) -> int:
+        with self._database().write() as connection:
+            ids = list(connection.scalars(select(_C.id).where(condition).limit(STEP)))
+            connection.execute(delete(_JOBS).where(_C.id.in_(ids)))
+        return len(ids)
+
+    def _database(self) -> Database:
+        with self._opening:
+            if self._opened is None:
+                self._opened = Database(self._state, NAME, TABLES, is_durable=self._is_durable)
+            return self._opened
+
+
+def check_name(name: str, known: Collection[str]) -> None:
+    """
+    Check that there is a job *name* among those *known*.
+
+    Raises:
+        JobError: There is none; names those that there are.
+    """
+    if name not in known:
+        there = ", ".join(sorted(known)[:20]) or "none"
+        raise JobError(f"there is no job {name!r:.60}.", f"It is a file hooks/jobs/NAME.py. Jobs: {there}.")
+
+
+def document(job: Job) -> dict[str, Json]:
+    """
+    Return *job* as its hook gets it.
+    """
+    return {
+        "id": job.id,
+        "name": job.name,
+        "attempt": job.attempt,
+        "payload": job.payload,
+        "enqueued_at": job.enqueued_at,
+        "key": job.key,
+    }
+
+
+def _new_id(now: float) -> str:
+    """48 bits of milliseconds, so that ids sort by time, and 48 bits at random."""
+    return f"{int(now * 1000):012x}{secrets.token_hex(6)}"
+
+
+def _payload(payload: Json) -> str:
+    try:
+        text = orjson.dumps(payload)
+    except TypeError as error:
+        raise JobError(f"the payload is no JSON: {error}.", "Hand over texts, numbers, lists and dicts.") from error
+    if len(text) > PAYLOAD_BYTES:
+        what = f"the payload has {len(text)} bytes as JSON; {PAYLOAD_BYTES} are allowed."
+        raise JobError(what, "Hand over an id, and have the job fetch the rest.")
+    return text.decode()
+
+
+def _check(delay_s: float, key: str | None) -> None:
+    if not 0 <= delay_s <= DELAY_MAX_S:
+        raise JobError(f"delay_s is {delay_s:g}.", f"Seconds from 0 to {DELAY_MAX_S:.0f}, 30 days, are allowed.")
+    if key is not None and not 0 < len(key) <= KEY_CHARACTERS:
+        raise JobError(f"the key has {len(key)} characters.", f"1 to {KEY_CHARACTERS} are allowed.")
+
+
+def _known(connection: Connection, row: Mapping[str, Any], now: float) -> str | None:
+    """The id of a job with the same key; one whose time is over is forgotten."""
+    same = [_C[column] == row[column] for column in ("site", "kind", "name", "key")]
+    connection.execute(delete(_JOBS).where(*same, _C.ended_at < now - KEPT_S))
+    found: str | None = connection.scalar(select(_C.id).where(*same))
+    return found
+
+
+def _changes(note: Note, now: float) -> dict[str, Any]:
+    changes: dict[str, Any] = {"state": note.state, "attempt": note.next_attempt}
+    if note.error:
+        changes["error"] = note.error[:ERROR_CHARACTERS]
+    if note.state == DONE:
+        changes["error"] = ""
+    if note.state in ENDED:
+        changes["ended_at"] = now
+    if note.state != RUNNING:
+        changes["is_taken"] = False
+    if note.due_at is not None:
+        changes["due_at"] = note.due_at
+    if note.forgives:
+        changes["first"] = _C.first + (note.next_attempt - note.attempt)
+    return changes
+
+
+def _job(row: Row[Any]) -> Job:
+    facts = row._mapping
+    kept = {name: facts[name] for name in Job.__slots__ if name != "payload"}
+    return Job(payload=orjson.loads(facts["payload"]), **kept)

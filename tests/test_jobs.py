@@ -1,0 +1,286 @@
+"""
+The inbox: what is promised is on the disk, once for each key, and says how it stands.
+"""
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from hookd import jobs
+from hookd.errors import JobError
+from hookd.jobs import DEAD, DONE, JOB, KEPT_S, PARKED, RUNNING, WAITING, Job, Jobs, Note
+
+SITE = "default"
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Jobs:
+    return Jobs(tmp_path)
+
+
+def found(inbox: Jobs, id_: str) -> Job:
+    job = inbox.find(id_)
+    assert job is not None
+    return job
+
+
+def age(inbox: Jobs, seconds: float) -> None:
+    """Let every job that has ended have ended that much earlier."""
+    with inbox._database().write() as connection:
+        connection.execute(update(jobs._JOBS).values(ended_at=jobs._C.ended_at - seconds))
+
+
+def test_a_job_is_found_as_it_was_promised(inbox: Jobs) -> None:
+    """
+    What enqueue took is what find returns, from any other process too.
+    """
+    before = time.time()
+
+    promise = inbox.enqueue(SITE, "note", {"text": "ё", "list": [1, None, 2.5]}, delay_s=3, key="call-1")
+
+    job = found(Jobs(inbox.path.parent), promise.id)
+    assert promise.is_new
+    assert before <= job.enqueued_at <= time.time()
+    assert job == Job(
+        id=promise.id,
+        site=SITE,
+        kind=JOB,
+        name="note",
+        key="call-1",
+        payload={"text": "ё", "list": [1, None, 2.5]},
+        state=WAITING,
+        attempt=1,
+        first=1,
+        enqueued_at=job.enqueued_at,
+        due_at=job.enqueued_at + 3,
+        ended_at=None,
+        error="",
+    )
+
+
+def test_a_key_is_one_job(inbox: Jobs) -> None:
+    """
+    A second job with the same key is the first one; another site, another job or no key is another one.
+    """
+    first = inbox.enqueue(SITE, "note", 1, key="k")
+
+    again = inbox.enqueue(SITE, "note", 2, key="k")
+    others = [
+        inbox.enqueue("other", "note", 3, key="k"),
+        inbox.enqueue(SITE, "call", 3, key="k"),
+        inbox.enqueue(SITE, "note", 3),
+        inbox.enqueue(SITE, "note", 3),
+    ]
+
+    assert (again.id, again.is_new) == (first.id, False)
+    assert found(inbox, first.id).payload == 1
+    assert all(other.is_new for other in others)
+    assert len({first.id, *(other.id for other in others)}) == 5
+
+
+def test_a_key_is_free_again_seven_days_after_the_end(inbox: Jobs) -> None:
+    """
+    A key counts until 7 days after its job has ended, and as long as it has not.
+    """
+    first = inbox.enqueue(SITE, "note", 1, key="k")
+    inbox.note([Note(first.id, 1, DONE, 1)])
+    age(inbox, KEPT_S - 60)
+    assert not inbox.enqueue(SITE, "note", 2, key="k").is_new
+    age(inbox, 120)
+
+    second = inbox.enqueue(SITE, "note", 2, key="k")
+
+    assert second.is_new
+    assert inbox.find(first.id) is None
+
+
+def test_a_key_is_one_job_for_many_at_once(tmp_path: Path) -> None:
+    """
+    Threads and processes that promise the same job at the same moment get the same id.
+    """
+    code = (
+        "import sys; from pathlib import Path; from hookd.jobs import Jobs\n"
+        f"print(*[Jobs(Path({str(tmp_path)!r})).enqueue('default', 'note', 1, key=str(n)).id for n in range(20)])"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    inbox = Jobs(tmp_path)
+    with ThreadPoolExecutor(4) as threads:
+        ours = list(threads.map(lambda n: inbox.enqueue(SITE, "note", 1, key=str(n % 20)).id, range(80)))
+
+    theirs = [process.communicate(timeout=60)[0].split() for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert all(ids == ours[:20] for ids in (*theirs, ours[20:40], ours[40:60], ours[60:]))
+    assert len(inbox.all()) == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"payload": "x" * 65_535},
+            "the payload has 65537 bytes as JSON; 65536 are allowed. Hand over an id, and have the job fetch the rest.",
+        ),
+        (
+            {"payload": {1, 2}},
+            "the payload is no JSON: Type is not JSON serializable: set. Hand over texts, numbers, lists and dicts.",
+        ),
+        (
+            {"payload": 1, "delay_s": 30 * 86_400 + 1},
+            "delay_s is 2.592e+06. Seconds from 0 to 2592000, 30 days, are allowed.",
+        ),
+        ({"payload": 1, "delay_s": -1}, "delay_s is -1. Seconds from 0 to 2592000, 30 days, are allowed."),
+        ({"payload": 1, "key": ""}, "the key has 0 characters. 1 to 200 are allowed."),
+        ({"payload": 1, "key": "k" * 201}, "the key has 201 characters. 1 to 200 are allowed."),
+    ],
+)
+def test_what_may_not_be_promised_is_refused(inbox: Jobs, arguments: dict[str, Any], message: str) -> None:
+    """
+    Too much, too late or nameless is told with its limit, and nothing is enqueued.
+    """
+    with pytest.raises(JobError) as error:
+        inbox.enqueue(SITE, "note", **arguments)
+
+    assert str(error.value) == message
+    assert inbox.all() == []
+
+
+def test_an_unknown_name_is_told_with_those_that_there_are() -> None:
+    """
+    Whoever mistypes a job's name learns the right ones.
+    """
+    with pytest.raises(JobError) as error:
+        jobs.check_name("cal_back", ["call_back", "alert"])
+
+    assert str(error.value) == "there is no job 'cal_back'. It is a file hooks/jobs/NAME.py. Jobs: alert, call_back."
+
+
+def test_what_is_due_comes_one_of_each_site_in_turn(inbox: Jobs) -> None:
+    """
+    A site with many jobs does not keep another one's waiting; what is not due, or taken, does not come.
+    """
+    many = [inbox.enqueue("many", "note", number).id for number in range(4)]
+    few = inbox.enqueue("few", "note", 0).id
+    inbox.enqueue("few", "note", 0, delay_s=60)
+    taken = inbox.enqueue("few", "note", 0).id
+    inbox.take([taken])
+
+    assert [job.id for job in inbox.due(JOB, 3)] == [many[0], few, many[1]]
+
+
+def test_notes_count_for_their_own_attempt_alone(inbox: Jobs) -> None:
+    """
+    An attempt that is over, and a job that has ended, are changed by nothing that comes late.
+    """
+    id_ = inbox.enqueue(SITE, "note", 1).id
+    inbox.take([id_])
+
+    inbox.note([Note(id_, 1, RUNNING, 1)])
+    assert found(inbox, id_).state == RUNNING
+    inbox.note([Note(id_, 1, WAITING, 2, due_at=5.0, error="no luck"), Note(id_, 1, RUNNING, 1)])
+    assert inbox.due(JOB, 9) == [found(inbox, id_)]
+    inbox.note([Note(id_, 2, DONE, 2), Note(id_, 2, WAITING, 3)])
+
+    job = found(inbox, id_)
+    assert (job.state, job.attempt, job.first, job.error) == (DONE, 2, 1, "")
+    assert job.ended_at is not None
+
+
+def test_parked_jobs_wait_for_their_site(inbox: Jobs) -> None:
+    """
+    A parked job says why, is not due, and waits again when its site is back, with no failure more.
+    """
+    id_ = inbox.enqueue("gone", "note", 1).id
+    inbox.note([Note(id_, 1, PARKED, 2, error="there is no such site", forgives=True)])
+
+    assert (found(inbox, id_).state, found(inbox, id_).error) == (PARKED, "there is no such site")
+    assert inbox.due(JOB, 9) == []
+    assert not inbox.has_parked(["other"])
+    assert inbox.has_parked(["other", "gone"])
+    inbox.unpark(["gone"])
+
+    [job] = inbox.due(JOB, 9)
+    assert (job.id, job.state, job.attempt, job.first) == (id_, WAITING, 2, 2)
+
+
+def test_a_dead_job_is_tried_anew(inbox: Jobs) -> None:
+    """
+    retry gives a dead job all its attempts again; a job that is done, or unknown, is none to try.
+    """
+    dead, done = inbox.enqueue(SITE, "note", 1).id, inbox.enqueue(SITE, "note", 1).id
+    later = inbox.enqueue(SITE, "note", 1, delay_s=999).id
+    inbox.note([Note(dead, 1, DEAD, 1, error="e"), Note(done, 1, DONE, 1)])
+
+    assert [inbox.retry(id_) for id_ in (dead, done, later, "unknown")] == [True, False, True, False]
+
+    job = found(inbox, dead)
+    assert (job.state, job.attempt, job.first, job.ended_at) == (WAITING, 2, 2, None)
+    assert {job.id for job in inbox.due(JOB, 9)} == {dead, later}
+
+
+def test_counts_lists_and_forgets(inbox: Jobs) -> None:
+    """
+    Jobs are counted by state, listed by what they are, and purged by state and age.
+    """
+    ids = [inbox.enqueue(SITE, "note", number).id for number in range(450)]
+    other = inbox.enqueue("other", "call", 1).id
+    inbox.note([Note(id_, 1, DEAD, 1, error="e") for id_ in ids[:401]])
+
+    assert inbox.counts() == {WAITING: 50, RUNNING: 0, DONE: 0, DEAD: 401, PARKED: 0}
+    assert [job.id for job in inbox.all(site="other")] == [other]
+    assert [job.id for job in inbox.all(name="call", state=WAITING)] == [other]
+    assert len(inbox.all(state=DEAD, most=7)) == 7
+    assert inbox.purge([DEAD], time.time() - 60) == 0
+    assert inbox.purge([DEAD], time.time() + 1) == 401
+    assert inbox.counts() == {WAITING: 50, RUNNING: 0, DONE: 0, DEAD: 0, PARKED: 0}
+
+
+def test_what_ended_long_ago_is_forgotten_in_steps(inbox: Jobs) -> None:
+    """
+    Each step of forgetting is short, and jobs that have not ended stay.
+    """
+    ids = [inbox.enqueue(SITE, "note", number).id for number in range(250)]
+    inbox.note([Note(id_, 1, DONE, 1) for id_ in ids[:249]])
+    age(inbox, KEPT_S)
+
+    steps = [inbox.forget_ended(time.time() - KEPT_S + 60) for _ in range(3)]
+
+    assert steps == [200, 49, 0]
+    assert [job.id for job in inbox.all()] == ids[249:]
+
+
+def test_a_new_consumer_finds_what_the_dead_one_had(inbox: Jobs) -> None:
+    """
+    Jobs that were taken or running are due again; what has ended stays so.
+    """
+    taken, running, done = (inbox.enqueue(SITE, "note", number).id for number in range(3))
+    inbox.take([taken, running, done])
+    inbox.note([Note(running, 1, RUNNING, 1), Note(done, 1, DONE, 1)])
+
+    inbox.release()
+
+    assert [job.id for job in inbox.due(JOB, 9)] == [taken, running]
+    assert found(inbox, done).state == DONE
+
+
+def test_a_job_is_a_plain_document(inbox: Jobs) -> None:
+    """
+    A hook gets exactly these keys.
+    """
+    job = replace(found(inbox, inbox.enqueue(SITE, "note", {"a": 1}, key="k").id), enqueued_at=12.5)
+
+    assert jobs.document(job) == {
+        "id": job.id,
+        "name": "note",
+        "attempt": 1,
+        "payload": {"a": 1},
+        "enqueued_at": 12.5,
+        "key": "k",
+    }
