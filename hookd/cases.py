@@ -4,9 +4,11 @@ Tests of hooks are files: `hooks/tests/<point>/<case>.json`, one request and wha
     {"sample": "incoming-missed", "set": {"STATUS_CODE": "486"}, "settings": {"owner": 17}, "outcome": "ok",
      "reply": {"USER_ID": 17, …}}
 
-A case names its request: a sample, or the whole request, with single values set. Its `settings` replace the table that
+A case names its request: a sample, or the whole request, with single values set; a case of a job, which lies in
+`hooks/tests/jobs/<name>/`, names its payload, or the whole job. Its `settings` replace the table that
 the site has for the hook, so that a test says the same tomorrow; without them the site's apply. `now` stops the hook's
-clock. Of the run only what the case names is compared.
+clock, and tools are not called: `tools` has what they answer (`answers`). Of the run only what the case names is
+compared.
 """
 
 import re
@@ -15,12 +17,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from hookd import contract, documents, samples
+from hookd import answers, contract, documents, samples
+from hookd.answers import Recorded, Replay
 from hookd.differences import MISSING, Difference, differences
 from hookd.documents import Json
 from hookd.errors import ContractError, NotJsonError, Problem, SampleError
+from hookd.jobs import example
 from hookd.names import meant
-from hookd.points import ALIASES, POINTS, Point, Unchanged
+from hookd.points import ALIASES, JOBS, POINTS, Point, Unchanged, point_of
 from hookd.runner import Run, Runner
 from hookd.sites import Site
 
@@ -45,6 +49,7 @@ class Case:
         request: The body to post.
         settings: Instead of the site's settings for the hook; None leaves those.
         now: ISO time at which the hook's clock stands still, or None.
+        tools: What tools answer.
         expected: What the case names of outcome, reason, reply (its data), print and warnings.
     """
 
@@ -54,6 +59,7 @@ class Case:
     request: Json
     settings: Mapping[str, Json] | None
     now: str | None
+    tools: tuple[Recorded, ...]
     expected: Mapping[str, Json]
 
 
@@ -117,8 +123,11 @@ async def run(runner: Runner, site: Site, case: Case, *, started: float) -> Resu
     """
     Run *case* on *site*'s hook, and compare; *started* is the event loop's time.
     """
-    ended = await runner.run(site, case.point, case.request, started=started, settings=case.settings, now=case.now)
-    return Result(case, ended, tuple(compare(case, observed(ended))))
+    replay = Replay(case.tools)
+    ended = await runner.run(
+        site, case.point, case.request, started=started, settings=case.settings, now=case.now, stand_in=replay
+    )
+    return Result(case, ended, (*compare(case, observed(ended)), *replay.differences()))
 
 
 def observed(run: Run) -> dict[str, Json]:
@@ -139,6 +148,9 @@ def expecting(run: Run, request: Json, *, settings: Mapping[str, Json], now: str
     """
     found = observed(run)
     case: dict[str, Json] = {"request": request, "settings": dict(settings), "now": now}
+    recorded = answers.pretended(run.calls)
+    if recorded:
+        case["tools"] = recorded
     return case | {key: found[key] for key in ("outcome", "reason", "reply") if key in found}
 
 
@@ -194,12 +206,15 @@ def _read_case(path: Path, file: str, parts: tuple[str, ...]) -> Case:
         request=_request(point, table, file),
         settings=table.get("settings"),
         now=table.get("now"),
+        tools=answers.read(table.get("tools", [])),
         expected={key: table[key] for key in _EXPECTATIONS if key in table},
     )
 
 
 def _point(file: str, parts: tuple[str, ...]) -> Point:
     name = parts[0]
+    if name == JOBS:
+        return _job(file, parts)
     if len(parts) == 2 and name in POINTS:
         return POINTS[name]
     if len(parts) == 1:
@@ -211,6 +226,14 @@ def _point(file: str, parts: tuple[str, ...]) -> Point:
     if name in ALIASES:
         raise _Faults([Problem(file, 0, f"{name} is an old name.", f"Call the directory {ALIASES[name]}.")])
     raise _Faults([Problem(file, 0, f"{name} is no point{meant(name, POINTS)}", f"Points: {', '.join(POINTS)}.")])
+
+
+def _job(file: str, parts: tuple[str, ...]) -> Point:
+    point = point_of("/".join(parts[:2])) if len(parts) == 3 else None
+    if point is None:
+        remedy = f"Move it to {FOLDER}/{JOBS}/<name>/."
+        raise _Faults([Problem(file, 0, "a case of a job lies in the directory of that job.", remedy)])
+    return point
 
 
 def _table(path: Path, file: str) -> dict[str, Json]:
@@ -235,16 +258,24 @@ def not_json(file: str, error: NotJsonError) -> Problem:
 
 
 def _faults(point: Point, table: dict[str, Json]) -> Iterator[tuple[str, str]]:
-    unknown = [key for key in table if key not in _KEYS]
+    known = [key for key in _KEYS if key not in (_POINT_KEYS if point.is_job else _JOB_KEYS)]
+    unknown = [key for key in table if key not in known]
     for key in unknown:
-        yield f"{key}: there is no such key{meant(key, _KEYS)}", f"Keys: {', '.join(_KEYS)}."
+        yield f"{key}: there is no such key{meant(key, known)}", f"Keys: {', '.join(known)}."
     if unknown:
         return  # what seems to be missing may just be mistyped
     for key, value in table.items():
         is_right, expected = _KEYS[key]
         if not is_right(value):
             yield f"{key}: {expected} expected.", ""
-    if ("sample" in table) == ("request" in table):
+    if _is_list(table.get("tools")):
+        try:
+            answers.read(table["tools"])
+        except ValueError as error:
+            yield str(error), ""
+    if point.is_job and ("payload" in table) == ("request" in table):
+        yield "the payload is missing or named twice.", 'Write "payload": {…}, or "request" with the whole job.'
+    elif not point.is_job and ("sample" in table) == ("request" in table):
         yield "the request is missing or named twice.", 'Write either "sample": "incoming" or "request": {…}.'
     if "outcome" not in table and "reply" not in table:
         yield "nothing is expected.", 'Write "outcome", "reply" or both.'
@@ -254,7 +285,10 @@ def _faults(point: Point, table: dict[str, Json]) -> Iterator[tuple[str, str]]:
 
 def _request(point: Point, table: dict[str, Json], file: str) -> Json:
     try:
-        request = samples.sample(point, table["sample"]) if "sample" in table else table["request"]
+        if "payload" in table:
+            request = example(point.name.removeprefix(f"{JOBS}/"), table["payload"])
+        else:
+            request = samples.sample(point, table["sample"]) if "sample" in table else table["request"]
         request = changed(request, table.get("set", {}))
         contract.read_request(point, request)
     except SampleError as error:
@@ -281,6 +315,10 @@ def is_time(value: Json) -> bool:
     return True
 
 
+def _is_list(value: Json) -> bool:
+    return isinstance(value, list)
+
+
 def _is_texts(value: Json) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
 
@@ -288,14 +326,18 @@ def _is_texts(value: Json) -> bool:
 # Key of a case → whether a value is right, and what it has to be.
 _KEYS: Mapping[str, tuple[Callable[[Json], bool], str]] = {
     "sample": (_is_text, "the name of a sample is"),
+    "payload": (lambda value: True, ""),
     "request": (_is_object, "an object, the whole request, is"),
     "set": (_is_object, 'an object of paths and values, such as {"call_full.channel.type": "incoming"}, is'),
     "settings": (_is_object, "an object, the hook's whole table of settings, is"),
     "now": (is_time, 'a time such as "2026-03-02T10:00:00+03:00" is'),
+    "tools": (_is_list, 'a list of recorded answers, such as [{"call": "http.get", "answer": {…}}], is'),
     "outcome": (lambda value: value in OUTCOMES, f"one of {', '.join(OUTCOMES)} is"),
     "reason": (lambda value: value in REASONS, f"one of {', '.join(REASONS)} is"),
     "reply": (lambda value: True, ""),
     "print": (_is_text, "a text that is printed is"),
     "warnings": (_is_texts, "a list with a text for each warning is"),
 }
+_POINT_KEYS = ("sample", "reply")
+_JOB_KEYS = ("payload",)
 _EXPECTATIONS = ("outcome", "reason", "reply", "print", "warnings")

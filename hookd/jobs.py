@@ -51,6 +51,7 @@ DELAY_MAX_S = 30 * 86_400.0
 KEPT_S = 7 * 86_400.0  # a job that has ended, and thus its key
 STEP = 200  # rows in one transaction of a clean-up: nobody waits long for the lock
 ERROR_CHARACTERS = 2000
+EXAMPLE_AT = 1_767_225_600.0  # 2026-01-01
 
 JOB = "job"  # the kind
 WAITING, RUNNING, DONE, DEAD, PARKED = STATES = ("waiting", "running", "done", "dead", "parked")
@@ -349,6 +350,13 @@ def document(job: Job) -> dict[str, Json]:
         "enqueued_at": job.enqueued_at,
         "key": job.key,
     }
+
+
+def example(name: str, payload: Json) -> dict[str, Json]:
+    """
+    Return the document of a first attempt, for commands and tests of hooks.
+    """
+    return {"id": "0" * 24, "name": name, "attempt": 1, "payload": payload, "enqueued_at": EXAMPLE_AT, "key": None}
 
 
 def _new_id(now: float) -> str:

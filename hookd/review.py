@@ -13,6 +13,7 @@ from pathlib import Path
 from hookd import cases
 from hookd.errors import Problem, UsageError
 from hookd.hooks import LIB, SETTINGS_FILE, Hook, settings_of, settings_warnings, unread_settings
+from hookd.points import JOBS
 from hookd.sites import Site
 
 
@@ -103,7 +104,7 @@ def _is_read(path: Path, base: Path) -> bool:
     folder, _, name = path.relative_to(base).as_posix().rpartition("/")
     if folder == cases.FOLDER or folder.startswith(f"{cases.FOLDER}/"):
         return path.is_file() and name.endswith(".json")
-    is_source = name.endswith(".py") and folder in ("", LIB)
+    is_source = name.endswith(".py") and folder in ("", LIB, JOBS)
     return path.is_file() and (is_source or path == base / SETTINGS_FILE)
 
 

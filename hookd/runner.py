@@ -166,12 +166,16 @@ class Runner:
     Runs hooks in the workers of *pool*, with the tools of *broker*.
 
     Args:
+        stand_in: Answers calls of tools in their place, where a run says nothing else; None leaves them to the tools.
         note: Called with each run that has ended, its site, its request and where that came from; it must not wait.
     """
 
-    def __init__(self, pool: Pool, broker: Broker, note: Note = lambda *_: None) -> None:
+    def __init__(
+        self, pool: Pool, broker: Broker, stand_in: StandIn | None = None, note: Note = lambda *_: None
+    ) -> None:
         self._pool = pool
         self._broker = broker
+        self._stand_in = stand_in
         self._note = note
         self._ids = _run_ids()
         self._ended: list[Run] = []
@@ -200,7 +204,7 @@ class Runner:
             odd: What was odd about the request before it came here; becomes warnings of the run.
             settings: Used instead of the site's settings.toml (tests of hooks).
             now: ISO time at which the hook's clock stands still (tests of hooks).
-            stand_in: Answers calls of tools in their place (commands, tests of hooks).
+            stand_in: Answers calls of tools in this run (tests of hooks, commands with --live).
             origin: What the request came with, where it came by HTTP.
 
         Raises:
@@ -217,7 +221,7 @@ class Runner:
             self._without_hook(run, site, request)
         else:
             chosen = settings if settings is not None else settings_of(snapshot, point.name)
-            order = _Order(site, point, hook, chosen, now, stand_in)
+            order = _Order(site, point, hook, chosen, now, stand_in or self._stand_in)
             timeout_s = limit(site, point, limit_s)
             await self._with_hook(run, order, request, started=started, timeout_s=timeout_s, validated=validated)
         run.times_ms["total"] = (time.monotonic() - started) * 1000

@@ -18,12 +18,13 @@ from hookd.contract import schema
 from hookd.documents import Json
 from hookd.errors import UsageError
 from hookd.hooks import ALL_HOOKS, LIB, SETTINGS_FILE
-from hookd.points import LEGACY_KEYS, Point, Unchanged
-from hookd.settings import CONFIG_NAME, POINT_SETTINGS, SETTINGS, SITE_SETTINGS, Setting
+from hookd.points import JOB_TIMEOUT_S, JOBS, LEGACY_KEYS, Point, Unchanged, table_of
+from hookd.settings import CONFIG_NAME, JOB_SETTINGS, POINT_SETTINGS, SETTINGS, SITE_SETTINGS, Setting
 
 WIDTH = 100  # of lines in the files
 DIRECTORY_MODE, SECRETS_MODE = 0o755, 0o700
 EXAMPLE_POINT = "process_client_phone"
+EXAMPLE_JOB = "call_back"
 
 # Values to show where the default says nothing.
 _EXAMPLES: Mapping[str, Json] = {
@@ -70,7 +71,7 @@ def make_hook(hooks: Path, point: Point) -> list[Path]:
     Raises:
         UsageError: One of them is there already, or cannot be written; then nothing was written.
     """
-    scenario = samples.default(point).partition("@")[0]
+    scenario = "payload" if point.is_job else samples.default(point).partition("@")[0]
     files = {
         hooks / f"{point.name}.py": hook(point),
         hooks / FOLDER / point.name / f"{scenario}.json": _json(case(point)),
@@ -107,6 +108,9 @@ def config() -> str:
         "# One table a point that needs other limits; `hookd points` lists the points.",
         f"# [points.{EXAMPLE_POINT}]",
         *_settings(POINT_SETTINGS),
+        f"# One table a job that needs other limits; jobs are files in hooks/{JOBS}/.",
+        f"# [{JOBS}.{EXAMPLE_JOB}]",
+        *_settings(JOB_SETTINGS),
     )
     return "\n".join(parts).rstrip() + "\n"
 
@@ -115,6 +119,8 @@ def hook(point: Point) -> str:
     """
     Return the text of a hook that changes nothing and says what may be changed.
     """
+    if point.is_job:
+        return _job(point.name)
     text = [
         f'"""\n{point.summary}\n',
         *_about(point),
@@ -131,6 +137,8 @@ def case(point: Point) -> dict[str, Json]:
     """
     Return a case of the hook that `hook` returns: the call stays as it is.
     """
+    if point.is_job:
+        return {"payload": {}, "outcome": "ok"}
     name = samples.default(point)
     request = contract.read_request(point, samples.sample(point, name))
     expected: dict[str, Json] = {"sample": name, "outcome": "unchanged"}
@@ -225,6 +233,29 @@ def _paragraph(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH)
 
 
+def _job(name: str) -> str:
+    entry = name.removeprefix(f"{JOBS}/")
+    return f'''\
+"""
+Work for later: a hook of a call enqueues it with jobs.enqueue("{entry}", payload), and the call goes on.
+
+job: id, name, attempt (1 for the first), payload, enqueued_at (seconds since 1970), key. What is
+returned is not read. An error, or more than {JOB_TIMEOUT_S:g} s, has it tried again later, so it may run
+more than once: tell the other side job["id"], or look before you write.
+
+Tools come as parameters, as in hooks of points; settings are [{table_of(name)}] in {SETTINGS_FILE}.
+
+Try it:   hookd run {name} --input payload.json
+Test it:  hookd test {name}
+"""
+
+
+def {entry}(job, settings):
+    payload = job["payload"]
+    print("nothing to do yet:", payload)
+'''
+
+
 # ---- a site ----------------------------------------------------------------------------------------------------
 
 _PATHS = "Paths start from this file's directory."
@@ -273,7 +304,7 @@ def _settings(rows: Iterable[Setting]) -> Iterator[str]:
     for row in rows:
         if row.name not in _UNSHOWN:
             yield from _comment(row.about)
-            yield f"# {row.name} = {_toml(_EXAMPLES.get(row.name, row.default))}"
+            yield f"# {row.name} = {_toml(row.default or _EXAMPLES.get(row.name, row.default))}"
             yield ""
 
 

@@ -12,13 +12,16 @@ from typing import Any
 import structlog
 
 from hookd import figure_files, metrics
+from hookd.alerts import Alerts
+from hookd.answers import pretend
+from hookd.documents import Json
 from hookd.jobs import Jobs
 from hookd.journal import Journal
-from hookd.runner import Runner
+from hookd.runner import Origin, Run, Runner
 from hookd.sandbox import wire
 from hookd.sandbox.pool import Pool, RunEnded, State
 from hookd.settings import Settings
-from hookd.sites import Sites
+from hookd.sites import Site, Sites
 from hookd.tools import Broker, make_tools
 
 START_S = 10.0  # hooks that are still being checked then have no more right to keep the others waiting
@@ -34,7 +37,8 @@ class Service:
     Args:
         only: The one site whose hooks are loaded; None is all.
         keeps: Whether the state directory is written to: the last good version of a hook, which outlives a broken
-            edit, and the journal. Commands take the files as they are, and write nothing.
+            edit, and the journal. Commands take the files as they are, write nothing, and only pretend to call tools
+            that act.
         on_ready: Called when it is started.
     """
 
@@ -52,11 +56,14 @@ class Service:
         self._journal = Journal(settings) if keeps else None
         self.jobs = Jobs(settings.state)
         self.broker = Broker(make_tools(settings.state, self.jobs))
-        note = {"note": self._journal.add} if self._journal else {}
-        self.runner = Runner(self.pool, self.broker, **note)
+        self.alerts = Alerts(self.jobs, settings.state) if keeps else None
+        if keeps:
+            self.runner = Runner(self.pool, self.broker, note=self._note)
+        else:
+            self.runner = Runner(self.pool, self.broker, stand_in=pretend)
         self.is_ready = False
         self._on_ready = on_ready
-        self._follow: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, *, follow: bool = True) -> None:
         """
@@ -70,7 +77,9 @@ class Service:
         await self.pool.start()
         await self.sites.start(START_S if follow else None)
         if follow:
-            self._follow = asyncio.create_task(self.sites.follow())
+            self._tasks.append(asyncio.create_task(self.sites.follow()))
+            if self.alerts:
+                self._tasks.append(asyncio.create_task(self.alerts.follow(self.sites.all, lambda: "")))
         if self._journal:
             self._journal.start()
         # What is there now stays: without it among the garbage collector's objects, a full collection is short.
@@ -85,16 +94,24 @@ class Service:
         """
         self.is_ready = False
         self.runner.is_stopping = True
-        if self._follow:
-            self._follow.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):  # whatever ended it was logged there
-                await self._follow
+                await task
         await self.pool.close()
         await asyncio.to_thread(self.broker.close)
+        if self.alerts:
+            await self.alerts.close()
         self.jobs.close()
         self.runner.account()
         if self._journal:
             await asyncio.to_thread(self._journal.close)
+
+    def _note(self, run: Run, site: Site, request: Json, origin: Origin | None) -> None:
+        if self._journal:
+            self._journal.add(run, site, request, origin)
+        if self.alerts:
+            self.alerts.watch_run(run, site)
 
     async def check(self, site: str, message: dict[str, Any]) -> dict[str, Any]:
         """

@@ -842,7 +842,7 @@ BROKEN_CASES: dict[str, tuple[Any, str]] = {
     "process_client_phone/text": ("{", ":1: is no JSON: column 2, at /: a key in double quotes is expected here."),
     "process_client_phone/list": (
         [],
-        ": a case is a JSON object. Keys: sample, request, set, settings, now, outcome, ",
+        ": a case is a JSON object. Keys: sample, request, set, settings, now, tools, outcome, ",
     ),
     "process_client_phone/typo": (
         {"sampel": "incoming", "outcome": "ok"},
@@ -850,7 +850,7 @@ BROKEN_CASES: dict[str, tuple[Any, str]] = {
     ),
     "process_client_phone/tools": (
         {"sample": "incoming", "tools": {}, "outcome": "ok"},
-        ": tools: there is no such key. Keys: ",
+        ': tools: a list of recorded answers, such as [{"call": "http.get", "answer": {…}}], is expected.',
     ),
     "process_client_phone/twice": (
         {"sample": "incoming", "request": {"phone": "1"}, "outcome": "ok"},

@@ -17,7 +17,7 @@ from hookd import cases, contract, samples
 from hookd.cases import Case
 from hookd.documents import Json
 from hookd.hooks import ALL_HOOKS, SETTINGS_FILE
-from hookd.points import POINTS, Point
+from hookd.points import POINTS, Point, job_names, job_point
 from hookd.review import review
 from hookd.runner import Run
 from hookd.service import Service
@@ -39,6 +39,9 @@ SETTINGS_TEXT = (HOOKS / SETTINGS_FILE).read_text("utf-8")
 SHOWN = tomllib.loads(_SETTING.sub("", SETTINGS_TEXT))
 CASES = cases.load(HOOKS / cases.FOLDER)
 
+JOBS = [job_point(name) for name in job_names(HOOKS)]
+
+each_job = pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
 each_point = pytest.mark.parametrize("point", POINTS.values(), ids=lambda point: point.name)
 
 
@@ -138,7 +141,7 @@ def test_a_check_finds_nothing(examples: Examples) -> None:
     """
     found = review(examples.site)
 
-    assert sorted(hook.name for hook in found.hooks) == sorted(POINTS)
+    assert sorted(hook.name for hook in found.hooks) == sorted([*POINTS, *(job.name for job in JOBS)])
     assert found.broken == ()
     assert found.findings == ()
 
@@ -206,7 +209,22 @@ def test_settings_for_all_are_read() -> None:
     What stands in the table for all hooks is shared by at least two.
     """
     for key in SHOWN[ALL_HOOKS]:
-        assert len([name for name, point in POINTS.items() if key in _READ.findall(source(point))]) >= 2
+        assert len([hook.name for hook in (*POINTS.values(), *JOBS) if key in _READ.findall(source(hook))]) >= 2
+
+
+@each_job
+def test_a_job_is_as_plain_as_a_point(job: Point) -> None:
+    """
+    A job's example is read at a glance, tells its settings, and has cases with and without them.
+    """
+    text = source(job)
+    docstring = ast.get_docstring(ast.parse(text)) or ""
+    own = [case.settings for case in CASES if case.point == job]
+
+    assert len(text.splitlines()) <= LINES_MAX
+    assert {key for key in _READ.findall(text) if key in docstring} == set(_READ.findall(text)) <= set(SHOWN[ALL_HOOKS])
+    assert {} in own
+    assert any(own)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,10 @@ from hookd.documents import Json
 from tests.conftest import ROOT, Server, start
 
 HOOKS = ROOT / "hooks"
-# HTTP has no way to stop the clock: those cases run in test_examples.
-CASES = [case for case in cases.load(HOOKS / cases.FOLDER) if case.now is None]
+# HTTP has no way to stop the clock, nor to answer for tools, nor to ask jobs: those cases run in test_examples.
+CASES = [
+    case for case in cases.load(HOOKS / cases.FOLDER) if case.now is None and not case.tools and not case.point.is_job
+]
 
 
 def site_of(case: cases.Case) -> str:
@@ -39,6 +41,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     for case in CASES:
         hooks = directory / "sites" / site_of(case) / "hooks"
         shutil.copytree(HOOKS / "lib", hooks / "lib")
+        if case.point.name == "process_final_params":
+            shutil.copytree(HOOKS / "jobs", hooks / "jobs")  # it names one
         shutil.copy(HOOKS / f"{case.point.name}.py", hooks)
         table = [f"{json.dumps(key)} = {toml(value)}" for key, value in (case.settings or {}).items()]
         (hooks / "settings.toml").write_text("\n".join([f"[{case.point.name}]", *table, ""]))

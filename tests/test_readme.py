@@ -542,6 +542,9 @@ def test_the_cases_that_are_shown_pass(tmp_path: Path) -> None:
         for path in (ROOT / "hooks").rglob("*.*")
         if path.suffix in (".py", ".toml")
     }
+    examples |= {
+        block.text.partition("\n")[0].removeprefix("# hooks/"): block.text for block in blocks(CASES, "python")
+    }
     shown = {_case_file(block): block.text for block in blocks(CASES, "json")}
     (difference,) = [block.text.rstrip("\n") for block in blocks(CASES, "text")]
 

@@ -10,13 +10,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from hookd.cli import check, consume, init, new, points, run, runs, samples, serve, test, version
+from hookd.cli import check, consume, init, jobs, new, points, run, runs, samples, serve, test, version
 from hookd.cli.output import OK, USAGE, YOURS_IS_WRONG, complain
 from hookd.errors import HookdError, IntegratorError, SenderError
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 
-_COMMANDS = (init, serve, consume, new, check, run, runs, test, points, samples, version)
+_COMMANDS = (init, serve, consume, new, check, run, runs, test, jobs, points, samples, version)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from hookd import documents, samples
 from hookd.documents import Json
 from hookd.errors import NotJsonError, SampleError, UsageError
 from hookd.names import meant
-from hookd.points import ALIASES, POINTS, Point
+from hookd.points import ALIASES, JOBS, POINTS, Point, point_of
 from hookd.settings import DEFAULT_SITE
 
 
@@ -34,6 +34,34 @@ def add_point(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> 
     parser.add_argument(
         "point", type=point, metavar="POINT", nargs="?" if is_optional else None, help="see `hookd points`"
     )
+
+
+def add_hook(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> None:
+    """Add the positional argument that names a hook: a point, or a job."""
+    parser.add_argument(
+        "point",
+        type=hook,
+        metavar="HOOK",
+        nargs="?" if is_optional else None,
+        help=f"a point (see `hookd points`), or {JOBS}/NAME",
+    )
+
+
+def hook(name: str) -> Point:
+    """
+    Return what the hook *name* answers: a point, which may be called by an old name, or a job.
+
+    Raises:
+        argparse.ArgumentTypeError: No hook can be called so.
+    """
+    if not name.startswith(f"{JOBS}/"):
+        return point(name)
+    found = point_of(name)
+    if found is None:
+        raise argparse.ArgumentTypeError(
+            f"{name!r}: a job's name is written in a-z, 0-9 and _, a letter first: {JOBS}/call_back"
+        )
+    return found
 
 
 def point(name: str) -> Point:

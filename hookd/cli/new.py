@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from hookd import scaffold
-from hookd.cli.arguments import add_format, add_point, add_site
+from hookd.cli.arguments import add_format, add_hook, add_site
 from hookd.cli.output import OK, print_json, shown
 from hookd.cli.session import hooks_directory, read_settings
 
@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "new", help="write a hook that changes nothing yet, and a test of it", description="Overwrites nothing."
     )
-    add_point(parser)
+    add_hook(parser)
     add_site(parser)
     add_format(parser)
     parser.set_defaults(command=new)

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from hookd import cases, contract, documents, samples
+from hookd.answers import act
 from hookd.cli import recorded
-from hookd.cli.arguments import add_format, add_point, add_site, assignment, sample
+from hookd.cli.arguments import add_format, add_hook, add_site, assignment, sample
 from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json
 from hookd.cli.session import with_site
 from hookd.differences import differences, shown
 from hookd.documents import Json
 from hookd.errors import ContractError, NotJsonError, SampleError, UsageError
 from hookd.hooks import settings_of
-from hookd.points import POINTS
+from hookd.jobs import example
+from hookd.points import JOBS, POINTS
 from hookd.runner import Run, document
 from hookd.service import Service
 from hookd.sites import Site
@@ -32,10 +34,10 @@ Change = Callable[[Json, Mapping[str, Json]], Json]
 def add_parser(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("run", help="run a hook once and show the reply and what it changes")
-    add_point(parser, is_optional=True)
+    add_hook(parser, is_optional=True)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--sample", metavar="NAME", help="see `hookd samples POINT`; without it the first of them")
-    source.add_argument("--input", metavar="FILE", help=f"the body of a request; {STDIN} is standard input")
+    source.add_argument("--input", metavar="FILE", help=f"a request's body, a job's payload; {STDIN} is standard input")
     source.add_argument(
         "--from",
         dest="recorded",
@@ -59,6 +61,9 @@ def add_parser(commands: Any) -> None:
         help="change the hook's settings for this run",
     )
     parser.add_argument("--now", metavar="TIME", type=_time, help="ISO time at which the hook's clock stands still")
+    parser.add_argument(
+        "--live", action="store_true", help="let tools act: without it, http and changes by store are only told"
+    )
     add_site(parser)
     add_format(parser)
     parser.set_defaults(command=run)
@@ -109,7 +114,10 @@ def _replay(args: argparse.Namespace) -> int:
 async def _run(service: Service, site: Site, args: argparse.Namespace, body: Json) -> Run:
     settings = _changed(samples.laid_over, dict(settings_of(site.hooks.snapshot, args.point.name)), args.settings)
     started = asyncio.get_running_loop().time()
-    return await service.runner.run(site, args.point, body, started=started, settings=settings, now=args.now)
+    stand_in = act if args.live else None
+    return await service.runner.run(
+        site, args.point, body, started=started, settings=settings, now=args.now, stand_in=stand_in
+    )
 
 
 def _print(run: Run, unchanged: Json) -> None:
@@ -126,6 +134,8 @@ def _print(run: Run, unchanged: Json) -> None:
         print("print:", *(f"  {line}" for line in run.printed.splitlines()), sep="\n")
     for call in run.calls:
         print(_call_line(call))
+    if any(call.pretended is not None for call in run.calls):
+        print('nothing was called: --live does, and a test has the answers under "tools"')
     print("times:", ", ".join(f"{phase} {milliseconds:.2f} ms" for phase, milliseconds in run.times_ms.items()))
     print("reply:")
     print_json(run.reply)
@@ -140,11 +150,21 @@ def _call_line(call: ToolCall) -> str:
 
 def _read(args: argparse.Namespace) -> tuple[str, Json]:
     """Return what the request is called in messages, and its body."""
+    if args.point.is_job:
+        return _read_job(args)
     if args.input is None:
         name = args.sample or samples.default(args.point)
         return f"sample {name}", _changed(cases.changed, sample(args.point, name), args.set)
     name = "standard input" if args.input == STDIN else args.input
     return name, _changed(cases.changed, _parse(name, args.input), args.set)
+
+
+def _read_job(args: argparse.Namespace) -> tuple[str, Json]:
+    if args.sample:
+        raise UsageError("there are no samples of jobs; name a file with the payload: --input FILE")
+    name = "standard input" if args.input == STDIN else args.input or "no payload"
+    payload = _parse(name, args.input) if args.input else {}
+    return name, _changed(samples.laid_over, example(args.point.name.removeprefix(f"{JOBS}/"), payload), args.set)
 
 
 def _parse(name: str, path: str) -> Json:

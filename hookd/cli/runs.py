@@ -13,8 +13,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hookd import cases, scaffold
+from hookd.answers import blank
 from hookd.cli import recorded
-from hookd.cli.arguments import add_config, add_format, add_site, point
+from hookd.cli.arguments import add_config, add_format, add_site, hook
 from hookd.cli.output import OK, complain, print_json, shown
 from hookd.cli.recorded import Recorded
 from hookd.cli.session import read_settings, with_site
@@ -38,7 +39,7 @@ def add_parser(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("runs", help="list the runs of the journal, show one, or make a test of it")
     add_site(parser, default=None)
-    parser.add_argument("--point", type=point, metavar="POINT", help="only runs of this point")
+    parser.add_argument("--point", type=hook, metavar="HOOK", help="only runs of this point, or of jobs/NAME")
     parser.add_argument("--outcome", choices=cases.OUTCOMES, metavar="OUTCOME", help=", ".join(cases.OUTCOMES))
     parser.add_argument("--reason", choices=cases.REASONS, metavar="REASON", help=", ".join(cases.REASONS))
     parser.add_argument("--call", default="", metavar="LINKEDID", help="only runs of this call")
@@ -125,7 +126,9 @@ def save(args: argparse.Namespace) -> int:
 async def _run(service: Service, site: Site, found: Recorded) -> tuple[Run, Json, Any]:
     settings = dict(settings_of(site.hooks.snapshot, found.point.name))
     started = asyncio.get_running_loop().time()
-    run = await service.runner.run(site, found.point, found.request, started=started, settings=settings, now=found.at)
+    run = await service.runner.run(
+        site, found.point, found.request, started=started, settings=settings, now=found.at, stand_in=blank
+    )
     return run, cases.expecting(run, found.request, settings=settings, now=found.at), site.hooks.directory
 
 

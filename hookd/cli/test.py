@@ -78,7 +78,7 @@ async def _run(service: Service, site: Site, names: list[str]) -> _Found:
     clock = asyncio.get_running_loop().time
     results = [await cases.run(service.runner, site, case, started=clock()) for case in known if case.file in files]
     told = tuple(located(problem, hooks) for problem in problems if problem.file in files)
-    tested = {Path(file).parent.name for file in files}
+    tested = {_names(file)[0] for file in files}
     untested = () if names else tuple(name for name in (*snapshot.hooks, *snapshot.broken) if name not in tested)
     return _Found(hooks, tuple(results), told, untested)
 
@@ -101,9 +101,9 @@ def _files(files: list[str], names: list[str], hooks: Path) -> set[str]:
 
 
 def _names(file: str) -> tuple[str, str]:
-    """ "tests/point/case.json" → point, point/case."""
+    """ "tests/point/case.json" → point, point/case; "tests/jobs/name/case.json" → jobs/name, jobs/name/case."""
     path = Path(file).relative_to(cases.FOLDER)
-    return path.parts[0], str(path.with_suffix(""))
+    return str(path.parent), str(path.with_suffix(""))
 
 
 def _print(found: _Found) -> None:

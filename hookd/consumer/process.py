@@ -248,6 +248,8 @@ class Consumer:
         failures = job.attempt - job.first + 1
         if failures >= chosen.attempts_max:
             log.error("job_dead", job=job.id, site=job.site, name=job.name, attempts=failures)
+            if self._service.alerts:
+                self._service.alerts.tell(site, "dead", run.point, job=job.id, error=str(run.error))
             return _Result(DEAD, str(run.error))
         return _Result(WAITING, str(run.error), time.time() + delay_s(chosen, failures))
 

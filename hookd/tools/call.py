@@ -106,17 +106,13 @@ class Method:
         do: Does the work, in a thread; raises ToolFailedError.
         summary: What the call is about, in the run's record: a host, a key, a list; never a secret.
         is_acting: Whether it changes something, or somebody else learns of it: commands only say that it would.
-        is_local: Whether it reads the site's own files and nothing else: it does in tests of hooks, too.
         pretend: What a command answers instead.
-        recorded: Makes an answer of what a test case has in its place; raises ValueError saying what is expected.
     """
 
     do: Callable[[Call], Json]
     summary: Callable[[Mapping[str, Json]], str]
     is_acting: bool = True
-    is_local: bool = False
     pretend: Callable[[Mapping[str, Json]], Json] = lambda arguments: None
-    recorded: Callable[[Json], Json] = lambda answer: answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ class Http:
 
     def methods(self) -> Mapping[str, Method]:
         """Return what hooks may call."""
-        method = Method(self._request, _summary, pretend=lambda arguments: recorded({}), recorded=recorded)
+        method = Method(self._request, _summary, pretend=lambda arguments: recorded({}))
         return dict.fromkeys(METHODS, method)
 
     def close(self) -> None:

@@ -61,8 +61,8 @@ class Lists:
     def methods(self) -> Mapping[str, Method]:
         """Return what hooks may call."""
         return {
-            "contains": Method(self._contains, _summary, is_acting=False, is_local=True),
-            "lookup": Method(self._lookup, _summary, is_acting=False, is_local=True),
+            "contains": Method(self._contains, _summary, is_acting=False),
+            "lookup": Method(self._lookup, _summary, is_acting=False),
         }
 
     def _contains(self, call: Call) -> bool:

@@ -55,7 +55,7 @@ class Store:
     def methods(self) -> Mapping[str, Method]:
         """Return what hooks may call."""
         return {
-            "get": Method(self._get, _summary, is_acting=False),
+            "get": Method(self._get, _summary, is_acting=False, pretend=lambda arguments: arguments["default"]),
             "set": Method(self._set, _summary),
             "delete": Method(self._delete, _summary),
             "incr": Method(self._incr, _summary, pretend=lambda arguments: arguments["by"]),
