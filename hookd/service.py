@@ -17,6 +17,8 @@ from hookd.answers import pretend
 from hookd.documents import Json
 from hookd.jobs import Jobs
 from hookd.journal import Journal
+from hookd.portal.oauth import ADDRESSES
+from hookd.portal.side import PortalSide
 from hookd.runner import Origin, Run, Runner
 from hookd.sandbox import wire
 from hookd.sandbox.pool import Pool, RunEnded, State
@@ -40,6 +42,7 @@ class Service:
             edit, and the journal. Commands take the files as they are, write nothing, and only pretend to call tools
             that act.
         on_ready: Called when it is started.
+        authorities: Where Bitrix24's authorization servers are; only tests have their own.
     """
 
     def __init__(
@@ -49,12 +52,14 @@ class Service:
         only: str | None = None,
         keeps: bool = True,
         on_ready: Callable[[], None] = lambda: None,
+        authorities: Mapping[str, str] = ADDRESSES,
     ) -> None:
         self.settings = settings
         self.pool = Pool(workers_max=settings.workers_max, spares=settings.spares, on_change=_count_workers)
         self.sites = Sites(settings, self.check, on_removed=self.pool.forget_site, only=only, keeps=keeps)
         self._journal = Journal(settings) if keeps else None
         self.jobs = Jobs(settings.state)
+        self.portal = PortalSide(settings.state, self.jobs, authorities)
         self.broker = Broker(make_tools(settings.state, self.jobs))
         self.alerts = Alerts(self.jobs, settings.state) if keeps else None
         if keeps:
@@ -103,6 +108,7 @@ class Service:
         if self.alerts:
             await self.alerts.close()
         self.jobs.close()
+        self.portal.close()
         self.runner.account()
         if self._journal:
             await asyncio.to_thread(self._journal.close)

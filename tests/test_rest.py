@@ -470,7 +470,7 @@ def test_no_secret_is_told(here: Side, acme: Account) -> None:
     app, hook = here.installed(acme), webhook(here, acme)
     tokens = here.portals.tokens(SITE, acme.member_id)
     here.bitrix24.__exit__()
-    here.client.close()
+    here.side.close()  # the connections that were kept; the database opens again
     shown = [repr(one) for one in (app, hook, tokens, Employee(app, tokens.access))]
     for who in (app, hook):
         with pytest.raises(PortalError, match="cannot be reached") as caught:
