@@ -108,11 +108,13 @@ def test_reads_json_of_the_same_shape(content_type: str) -> None:
     ("body", "content_type", "message"),
     [
         (b"a" + b"[x]" * 2000 + b"=1", "", "a[…]: more than 63 brackets; a portal's have up to 4"),
+        ((b"a" + b"[]" * 50 + b"=1&") * 500, "", "the form has more than 20000 brackets; send fewer"),
+        (b"a" + b"%5B%5d" * 20_001, "", "the form has more than 20000 brackets; send fewer"),
         (b"a&" * MAX_VARIABLES, "", "the form has more than 10000 variables; send fewer"),
         (
             b"a" * (MAX_BODY_BYTES + 1),
             "",
-            "the body has 1048577 bytes; 1048576 at most. A portal's have 1 to 20 KB.",
+            "the body has 262145 bytes; 262144 at most. A portal's have 1 to 20 KB.",
         ),
         (
             b"--x",
