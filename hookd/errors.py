@@ -69,6 +69,18 @@ class NotJsonError(SenderError):
     code = "not_json"
 
 
+class NotFormError(SenderError):
+    """The body is no form, or one that no portal sends: too large, too deep, of too many variables."""
+
+    code = "not_form"
+
+
+class EnvelopeError(SenderError):
+    """The fields are no event or placement: no code, or no portal."""
+
+    code = "envelope"
+
+
 class ContractError(SenderError):
     """No valid reply can be built from the request."""
 
@@ -100,6 +112,19 @@ class UnknownPointError(SenderError):
 
     code = "unknown_point"
     status = 404
+
+
+class UntrustedError(RefusedError):
+    """The sender does not prove to be the portal that it names."""
+
+    code = "untrusted"
+
+
+class BusyError(SenderError):
+    """There is too much of this to do at the moment; it is tried again later."""
+
+    code = "busy"
+    status = 503
 
 
 class MethodError(SenderError):
@@ -230,3 +255,34 @@ class ConsumerError(OperatorError):
     """There cannot be a second consumer on the same state directory."""
 
     code = "consumer"
+
+
+class VaultError(OperatorError):
+    """The key of the portals' tokens cannot be read, or is another one."""
+
+    code = "vault"
+
+
+class PortalError(HookdError):
+    """
+    A portal, or its authorization server, does not do what was asked.
+
+    Attributes:
+        reason: Its own word for it, such as `QUERY_LIMIT_EXCEEDED` or `ACCESS_DENIED`; one of hookd's in lower case
+            where the portal gave none: `unreachable`, `slow`, `aborted`, `odd_answer`.
+        remedy: What to do; "" where the message says it.
+    """
+
+    code = "portal"
+
+    def __init__(self, message: str, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{message} {remedy}".rstrip())
+        self.reason = reason
+        self.remedy = remedy
+
+
+class UnknownPortalError(PortalError):
+    """The portal has not installed hookd's app, or there are several and it was not said which."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message, "unknown_portal", remedy)

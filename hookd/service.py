@@ -20,6 +20,8 @@ from hookd.documents import Json
 from hookd.errors import StorageError
 from hookd.jobs import Jobs
 from hookd.journal import Journal
+from hookd.portal.oauth import ADDRESSES
+from hookd.portal.side import PortalSide
 from hookd.quarantine import Quarantine
 from hookd.runner import Origin, Run, Runner
 from hookd.sandbox import wire
@@ -44,6 +46,7 @@ class Service:
             edit, and the journal. Commands take the files as they are, write nothing, and only pretend to call tools
             that act.
         on_ready: Called when it is started.
+        authorities: Where Bitrix24's authorization servers are; only tests have their own.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Service:
         only: str | None = None,
         keeps: bool = True,
         on_ready: Callable[[], None] = lambda: None,
+        authorities: Mapping[str, str] = ADDRESSES,
     ) -> None:
         self.settings = settings
         self._keeps = keeps
@@ -66,6 +70,7 @@ class Service:
         self.sites = Sites(settings, self.check, on_removed=self.pool.forget_site, only=only, keeps=keeps)
         self._journal = Journal(settings) if keeps else None
         self.jobs = Jobs(settings.state)
+        self.portal = PortalSide(settings.state, self.jobs, authorities)
         self.broker = Broker(make_tools(settings.state, self.jobs))
         self.alerts = Alerts(self.jobs, settings.state) if keeps else None
         self.runner = Runner(
@@ -122,6 +127,7 @@ class Service:
         if self.alerts:
             await self.alerts.close()
         self.jobs.close()
+        self.portal.close()
         self.runner.account()
         if self._journal:
             await asyncio.to_thread(self._journal.close)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from hookd.errors import SettingsError
@@ -33,6 +34,8 @@ MIN_TOKEN_CHARACTERS = 16  # 16 random characters of base64 are 96 bits: past gu
 _TABLES = ("points", "jobs")  # of tables, one a name
 RECORDS_ROOTS = (Path("/var/spool/asterisk/monitor"),)  # Asterisk's own, and FreePBX's
 RECORDS_DAYS = 30
+
+_SECRET_WORDS = ("token", "secret", "webhook")  # in the name of a setting: its value is not shown
 
 _SITE_DIRECTORY = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -103,6 +106,11 @@ class SiteSettings:
     records_roots: tuple[Path, ...] = RECORDS_ROOTS
     records_out: Path | None = None
     records_days: int = RECORDS_DAYS
+    bitrix_app_id: str = ""
+    bitrix_app_secret: str = field(default="", repr=False)
+    bitrix_event_tokens: tuple[str, ...] = field(default=(), repr=False)
+    bitrix_webhook: str = field(default="", repr=False)
+    bitrix_methods: tuple[str, ...] = ("*",)
     files: tuple[Path, ...] = ()
     points: Mapping[str, PointSettings] = field(default_factory=dict)
     jobs: Mapping[str, JobSettings] = field(default_factory=dict)
@@ -276,6 +284,39 @@ def _holidays(value: Any) -> tuple[str, ...]:
 
 _RECORD = _choice("off", "on", "raw")
 
+
+def _app_id(value: Any) -> str:
+    if not re.fullmatch(r"(?:(?:local|app)\.[A-Za-z0-9.]{1,100})?", _string(value)):
+        raise ValueError('the client_id of an app is expected, such as "local.65f0a1b2c3d4e5.12345678"')
+    return str(value)
+
+
+def _app_secret(value: Any) -> str:
+    if not re.fullmatch(r"(?:[\x21-\x7e]{16,200})?", _string(value)):
+        raise ValueError("the client_secret of an app is expected: 16 to 200 printable characters without spaces")
+    return str(value)
+
+
+def _webhook(value: Any) -> str:
+    if not _string(value):
+        return ""
+    try:
+        parts = urlsplit(value)
+        is_hidden = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback_host(parts.hostname or ""))
+    except ValueError:
+        is_hidden = False
+    if not (is_hidden and parts.hostname and re.fullmatch(r"(?:/[^/?#]+)*/rest/[0-9]{1,9}/[A-Za-z0-9]+/?", parts.path)):
+        raise ValueError("an address such as https://acme.bitrix24.com/rest/1/SECRET/ is expected, with https")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/"
+
+
+def _methods(value: Any) -> tuple[str, ...]:
+    is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    if not is_list or not all(re.fullmatch(r"[A-Za-z0-9_.]*\*?", one) and one for one in value):
+        raise ValueError('a list of methods is expected, such as ["crm.*", "user.get"]')
+    return tuple(value)
+
+
 # Attribute of Settings, in the order of the README's table.
 SETTINGS = (
     Setting("bind", _bind, "127.0.0.1:8080", 'Where hookd listens: "host:port", or "unix:/path".'),
@@ -322,6 +363,14 @@ SITE_SETTINGS = (
     ),
     Setting("store_keys_max", _integer(0, 1_000_000), 10_000, "Keys that `store` keeps for the site."),
     Setting("store_mb_max", _integer(0, 1024), 16, "Megabytes that `store` keeps for the site, keys included."),
+    Setting("bitrix_app_id", _app_id, "", "client_id of the Bitrix24 app that the site's portals install."),
+    Setting("bitrix_app_secret", _app_secret, "", "client_secret of that app."),
+    Setting("bitrix_app_secret_file", _path, None, "File with that secret; re-read when it changes."),
+    Setting("bitrix_event_tokens", _tokens, (), "Tokens of the outgoing webhooks that may post events."),
+    Setting("bitrix_event_tokens_file", _path, None, "File with one such token a line; re-read when it changes."),
+    Setting("bitrix_webhook", _webhook, "", "Address of an incoming webhook, for sites without an app."),
+    Setting("bitrix_webhook_file", _path, None, "File with that address; re-read when it changes."),
+    Setting("bitrix_methods", _methods, ("*",), "REST methods that hooks may call; a `*` stands for any ending."),
     Setting("record", _RECORD, "on", "What the journal keeps of a run: off, on, or raw (with path and headers)."),
     Setting("record_phones", _choice("masked", "plain"), "masked", "How the journal writes numbers of people."),
     Setting("records_roots", _absolutes, RECORDS_ROOTS, "Directories with recordings, for `records`."),
@@ -412,7 +461,7 @@ def load(config: Path | None, working: Path) -> Settings:
     jobs = _jobs(name, table.get("jobs", {}), faults) | _jobs(name, site.pop("jobs"), faults)
     _add_tokens(values, "operator_tokens", base, faults)
     files = [config] if config else []
-    files += _add_tokens(site, "tokens", base, faults)
+    files += _add_files(site, base, faults)
     if faults:
         raise SettingsError("\n".join(faults))
     for key in ("state", "hooks", "sites"):
@@ -440,7 +489,7 @@ def load_site(
     site = _read(str(path), _toml(path) if path.exists() else {}, SITE_SETTINGS, faults)
     points = dict(common) | _points(str(path), site.pop("points"), faults)
     jobs = dict(common_jobs) | _jobs(str(path), site.pop("jobs"), faults)
-    files = [path, *_add_tokens(site, "tokens", directory, faults)]
+    files = [path, *_add_files(site, directory, faults)]
     if faults:
         raise SettingsError("\n".join(faults))
     return SiteSettings(points=points, jobs=jobs, files=tuple(files), **site)
@@ -500,7 +549,7 @@ def _read(where: str, table: Any, rows: tuple[Setting, ...], faults: list[str]) 
         try:
             values[key] = known[key].read(value)
         except ValueError as error:
-            shown = "" if "token" in key else f" = {value!r}"
+            shown = "" if any(word in key for word in _SECRET_WORDS) else f" = {value!r}"
             faults.append(f"{where}: {key}{shown}: {error}")
     return values
 
@@ -524,6 +573,21 @@ def _read_tables(
         return {}
     read = {name: _read(f"{where}: [{kind}.{name}]", table, rows, faults) for name, table in tables.items()}
     return {name: {row.name: values[row.name] for row in rows} for name, values in read.items()}
+
+
+def _add_files(values: dict[str, Any], base: Path, faults: list[str]) -> list[Path]:
+    """Put into *values* what a site's settings say is in files; return these."""
+    files = [*_add_tokens(values, "tokens", base, faults), *_add_tokens(values, "bitrix_event_tokens", base, faults)]
+    for key, read in (("bitrix_app_secret", _app_secret), ("bitrix_webhook", _webhook)):
+        path = values.pop(f"{key}_file")
+        if path is None:
+            continue
+        files.append(base / path)
+        try:
+            values[key] = read((base / path).read_text("utf-8").strip())
+        except (OSError, ValueError) as error:
+            faults.append(f"{base / path}: {key}_file: {getattr(error, 'strerror', None) or error}")
+    return files
 
 
 def _add_tokens(values: dict[str, Any], key: str, base: Path, faults: list[str]) -> list[Path]:

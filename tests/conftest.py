@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,17 +146,25 @@ def free_port() -> int:
 
 
 def start(
-    directory: Path, *, config: str = "", processes: int = 1, environment: dict[str, str] | None = None
+    directory: Path,
+    *,
+    config: str = "",
+    processes: int = 1,
+    environment: dict[str, str] | None = None,
+    command: Sequence[str] = (),
 ) -> Server:
     """
     Start hookd on *directory*, whose hookd.toml is made from *config*, and wait until it is ready.
+
+    Args:
+        command: What to start instead of `hookd serve`.
     """
     port = free_port()
     head = f'bind = "127.0.0.1:{port}"\nprocesses = {processes}\nlog_format = "json"\n'
     (directory / "hookd.toml").write_text(head + config)
     (directory / "hooks").mkdir(exist_ok=True)
     log_path = directory / "log"
-    command = [sys.executable, "-m", "hookd", "serve", "--config", str(directory / "hookd.toml")]
+    command = command or [sys.executable, "-m", "hookd", "serve", "--config", str(directory / "hookd.toml")]
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             command, cwd=directory, stdout=log, stderr=log, env={**os.environ, **(environment or {})}
@@ -194,7 +202,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
     yield serve_one
     for server in servers:
-        _end(server)
+        finish(server)
 
 
 @pytest.fixture(scope="module")
@@ -204,10 +212,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """
     started = start(tmp_path_factory.mktemp("server"))
     yield started
-    _end(started)
+    finish(started)
 
 
-def _end(server: Server) -> None:
+def finish(server: Server) -> None:
     pids = server.descendants()
     server.stop()
     end = time.monotonic() + 5

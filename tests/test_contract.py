@@ -305,7 +305,7 @@ def test_has_two_schemas_a_point_and_the_fields() -> None:
     """
     expected = {f"{name}.{side}.json" for name in POINTS for side in ("request", "reply")} | {"crm_fields.json"}
 
-    assert {file.name for file in contract.SCHEMAS.iterdir()} == expected
+    assert {file.name for file in contract.SCHEMAS.glob("*.json")} == expected
 
 
 @pytest.mark.parametrize("file", sorted(contract.SCHEMAS.glob("*.json")), ids=lambda file: file.stem)
@@ -336,8 +336,8 @@ def test_every_pattern_has_words() -> None:
     """
     A pattern is told to people as a sentence.
     """
-    files = contract.SCHEMAS.glob("*.json")
-    schemas = [schema for file in files for _, schema in _subschemas(schema_of(file.stem))]
+    files = contract.SCHEMAS.rglob("*.json")
+    schemas = [schema for file in files for _, schema in _subschemas(json.loads(file.read_text("utf-8")))]
 
     assert {schema["pattern"] for schema in schemas if "pattern" in schema} == set(PATTERNS)
 
@@ -1114,4 +1114,5 @@ def test_loads_every_schema_ahead() -> None:
     for name, case in CASES.items():
         changed(name, case.request, case.change)
 
-    assert (loaded, load.cache_info().currsize) == (29, 29)
+    assert loaded >= 29  # those of a portal's events, too, where another test used them
+    assert load.cache_info().currsize == loaded

@@ -25,6 +25,7 @@ LAYERS = (
     ("hooks",),
     ("tools",),
     ("sandbox",),
+    ("portal",),
     ("jobs",),
     ("contract", "samples", "storage", "pseudonyms"),
     ("points",),

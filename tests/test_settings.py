@@ -236,3 +236,68 @@ def test_a_site_has_its_own_settings_over_the_common_points(tmp_path: Path) -> N
     }
     (tmp_path / "b").mkdir()
     assert settings.load_site(tmp_path / "b", common).points == common
+
+
+def test_secrets_of_bitrix24_come_from_files(tmp_path: Path) -> None:
+    """
+    What a site's portals are reached with stands in files of their own; a change of one counts like the settings'.
+    """
+    write(tmp_path, "app-secret-0123456789\n", "secrets/app")
+    write(tmp_path, "https://acme.bitrix24.com/rest/1/abcdefgh12345678\n", "secrets/webhook")
+    write(tmp_path, "event-token-000000001\nevent-token-000000002\n", "secrets/events")
+    config = write(
+        tmp_path,
+        """
+        [site]
+        bitrix_app_id = "local.65f0a1b2c3d4e5.12345678"
+        bitrix_app_secret_file = "secrets/app"
+        bitrix_webhook_file = "secrets/webhook"
+        bitrix_event_tokens_file = "secrets/events"
+        bitrix_methods = ["crm.*", "user.get"]
+        """,
+    )
+
+    site = settings.load(config, tmp_path).site
+
+    assert (site.bitrix_app_id, site.bitrix_methods) == ("local.65f0a1b2c3d4e5.12345678", ("crm.*", "user.get"))
+    assert site.bitrix_app_secret == "app-secret-0123456789"
+    assert site.bitrix_webhook == "https://acme.bitrix24.com/rest/1/abcdefgh12345678/"
+    assert site.bitrix_event_tokens == ("event-token-000000001", "event-token-000000002")
+    assert {*site.files} == {config, *(tmp_path / "secrets").iterdir()}
+    assert not [secret for secret in ("app-secret", "abcdefgh", "event-token") if secret in repr(site)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('bitrix_app_id = "x"', "bitrix_app_id = 'x': the client_id of an app is expected"),
+        ('bitrix_app_secret = "canary"', "bitrix_app_secret: the client_secret of an app is expected: 16 to 200"),
+        ('bitrix_webhook = "http://acme.bitrix24.com/rest/1/canary/"', "bitrix_webhook: an address such as"),
+        ('bitrix_webhook = "https://acme.bitrix24.com/canary/"', "bitrix_webhook: an address such as"),
+        ('bitrix_webhook = "https://u:canary@/rest/1/x/"', "bitrix_webhook: an address such as"),
+        ('bitrix_event_tokens = ["canary"]', "bitrix_event_tokens: a token has at least 16"),
+        ('bitrix_webhook_file = "nowhere"', "nowhere: bitrix_webhook_file: No such file or directory"),
+        ('bitrix_methods = ["crm.*.get"]', "bitrix_methods = ['crm.*.get']: a list of methods is expected"),
+        ('bitrix_methods = "crm.*"', "bitrix_methods = 'crm.*': a list of methods is expected"),
+    ],
+)
+def test_bad_settings_of_bitrix24_are_told_without_secrets(tmp_path: Path, text: str, message: str) -> None:
+    """
+    The message names the setting and what is allowed, and shows no secret.
+    """
+    config = write(tmp_path, f"[site]\n{text}")
+
+    with pytest.raises(SettingsError) as caught:
+        settings.load(config, tmp_path)
+
+    assert message in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_webhook_of_this_machine_needs_no_https(tmp_path: Path) -> None:
+    """
+    A tunnel to a portal, or a stand-in for one, may be asked in the clear.
+    """
+    config = write(tmp_path, '[site]\nbitrix_webhook = "http://127.0.0.1:9/portal/rest/1/abc"')
+
+    assert settings.load(config, tmp_path).site.bitrix_webhook == "http://127.0.0.1:9/portal/rest/1/abc/"

@@ -17,7 +17,7 @@ from jsonschema import ValidationError
 from hookd.contract import crm
 from hookd.contract.changes import nested_key, no_change, not_cancellable, set_keys
 from hookd.contract.findings import Findings, Side, kind, missing_key, missing_path, shown
-from hookd.contract.schema import SCHEMAS, Check, keys, load, violations
+from hookd.contract.schema import SCHEMAS, Check, file_violations, keys, load, violations
 from hookd.contract.shapes import conversion, fitted
 from hookd.documents import Json
 from hookd.errors import ContractError, ReplyError, Violation
@@ -43,6 +43,8 @@ __all__ = [
     "Side",
     "check_constant",
     "envelope",
+    "file_violations",
+    "load",
     "preload",
     "read_change",
     "read_request",

@@ -28,6 +28,10 @@ PATTERNS: Mapping[str, str] = MappingProxyType(
         r"^[0-9]+(?![\s\S])": "digits only are allowed",
         r"^[^\u0000\n\r]*(?![\s\S])": "no line break and no NUL are allowed, since it goes into a line protocol",
         r"^[^\u0000]*(?![\s\S])": "no NUL is allowed",
+        r"^[A-Za-z0-9][A-Za-z0-9_.]*(?![\s\S])": "letters, digits, dots and _ only are allowed",
+        r"^CRM_(LEAD|DEAL|CONTACT|COMPANY|QUOTE|SMART_INVOICE|ORDER|DYNAMIC_[0-9]{1,9})_DETAIL_ACTIVITY(?![\s\S])": (
+            "CRM_, the kind of object and _DETAIL_ACTIVITY are expected"
+        ),
         r"^[A-Z][A-Z0-9_]*(?![\s\S])": "names of CRM fields have capital letters, digits and _ only",
     }
 )
@@ -143,6 +147,7 @@ _TYPE_WORDS: Mapping[str, str] = MappingProxyType(
         "array": "a list",
         "string": "a string",
         "integer": "an integer",
+        "number": "a number",
         "boolean": "a boolean",
         "null": "null",
     }
@@ -158,7 +163,7 @@ def _told(error: _Error, side: Side) -> Iterator[Told]:
     place = tuple(error.absolute_path)
     if error.validator == "required":
         missing = next(name for name in error.validator_value if error.message.startswith(repr(name)))
-        yield (*place, missing), lambda: missing_key(error.schema["properties"].get(missing, {}))
+        yield (*place, missing), lambda: missing_key(error.schema.get("properties", {}).get(missing, {}))
     elif error.validator == "anyOf":
         names = [branch["required"][0] for branch in error.validator_value]
         yield (*place, names[0]), lambda: missing_path(names)

@@ -107,6 +107,15 @@ def violations(point: str, side: Side, document: Json) -> list[Violation]:
     return list(findings.violations())
 
 
+def file_violations(name: str, document: Json) -> list[Violation]:
+    """
+    Return every violation of the schema file *name* (without `.json`) in what a sender sent, in document order.
+    """
+    findings = Findings()
+    findings.add_errors(_errors(_validator(name), document), "request")
+    return list(findings.violations())
+
+
 @cache
 def keys(point: str, side: Side, inside: str = "") -> Keys:
     """

@@ -20,6 +20,7 @@ from hookd.names import meant
 from hookd.points import POINTS
 from hookd.service import Service
 from hookd.settings import DEFAULT_SITE
+from hookd.web import portal
 from hookd.web.auth import Caller, allow, is_trusted
 
 
@@ -71,6 +72,8 @@ def create_app(service: Service, *, is_multiprocess: bool) -> Flask:
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client has no types here
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
+    portal.add_routes(app, service, portal.no_hook)
+
     @app.errorhandler(SenderError)
     def refuse(error: SenderError) -> Any:
         metrics.REFUSED.labels(error.code).inc()
@@ -81,7 +84,8 @@ def create_app(service: Service, *, is_multiprocess: bool) -> Flask:
     def not_here(error: HTTPException) -> Any:
         """Everything else, by far the most often a misspelt point."""
         name = request.path.rpartition("/")[2].removesuffix(".php")
-        known = f"GET /, /healthz, /readyz, /metrics; POST /<point>: {', '.join(POINTS)}"
+        pages = "GET /, /healthz, /readyz, /metrics; POST /bitrix24/event, /bitrix24/install, /bitrix24/placement"
+        known = f"{pages}; POST /<point>: {', '.join(POINTS)}"
         asked = f"{request.method} {request.path[:200]}"
         message = f"{asked}: {error.name.lower()}{meant(name, POINTS)} There are: {known}."
         return _error("unknown_point" if error.code == 404 else "http", message), error.code or 500

@@ -5,12 +5,14 @@ The ASGI application, and the gunicorn worker class that serves it.
 import asyncio
 import mmap
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
 from uvicorn_worker import UvicornWorker
 
 from hookd import contract, figure_files, logs
+from hookd.portal.oauth import ADDRESSES
 from hookd.service import Service
 from hookd.web.app import create_app
 from hookd.web.connector import Connector
@@ -55,14 +57,17 @@ def _note_served() -> None:
     _HAS_SERVED[0] = 1
 
 
-def create() -> Any:
+def create(*, authorities: Mapping[str, str] = ADDRESSES) -> Any:
     """
     Return the application; its lifespan starts and stops the service.
+
+    Args:
+        authorities: Where Bitrix24's authorization servers are; only tests have their own.
     """
     settings = load_settings()
     logs.configure(settings.log_format)
     contract.preload()  # before the processes are forked: they share it, and no call waits for it
-    service = Service(settings, on_ready=_note_served)
+    service = Service(settings, on_ready=_note_served, authorities=authorities)
     app = create_app(service, is_multiprocess=figure_files.are_shared())
     behind: Any = WSGIMiddleware(app, workers=APP_THREADS)  # type: ignore[arg-type]  # Flask's own types are narrower
     return Connector(service, behind)

@@ -1,0 +1,3 @@
+"""
+The Bitrix24 side: what a portal sends, whom to believe, and how to ask it back.
+"""

@@ -1,0 +1,39 @@
+"""
+Everything of this package, put together: what one process has of the Bitrix24 side.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hookd.jobs import Jobs
+from hookd.portal.events import Events, into_inbox
+from hookd.portal.http import Client
+from hookd.portal.limits import Limits
+from hookd.portal.oauth import ADDRESSES, OAuth
+from hookd.portal.portals import Portals
+from hookd.portal.renewal import Renewal
+from hookd.portal.rest import Rest
+from hookd.portal.trust import Trust
+
+
+class PortalSide:
+    """
+    The portals of an installation, whom to believe, the way in for events, and calls back.
+
+    Args:
+        state: The state directory; nothing in it is opened before it is needed.
+        authorities: Where Bitrix24's authorization servers are; only tests have their own.
+    """
+
+    def __init__(self, state: Path, jobs: Jobs, authorities: Mapping[str, str] = ADDRESSES) -> None:
+        self._client = Client()
+        oauth = OAuth(self._client, authorities)
+        self.portals = Portals(state)
+        self.trust = Trust(self.portals, oauth)
+        self.events = Events(self.trust, into_inbox(jobs))
+        self.rest = Rest(self.portals, Renewal(state, self.portals, oauth), self._client, Limits(state))
+
+    def close(self) -> None:
+        """Close the database and all connections."""
+        self.portals.close()
+        self._client.close()

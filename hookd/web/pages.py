@@ -1,0 +1,128 @@
+"""
+What people in a portal see: pages in its iframe, safe to show there.
+
+A page may be framed by its own portal and by nobody else, runs the vendor's script and its own, and sets no cookies,
+which an iframe would not get back anyway. Who framed a page is only known of portals that proved to be one; a notice
+for others says nothing that is worth framing, and a blank frame would help nobody.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from flask import Response, render_template
+
+from hookd.portal.portals import Portal
+
+VENDOR_SCRIPTS = "https://api.bitrix24.com"
+NONCE_BYTES = 16
+ANYBODY = "https: http:"  # may frame a notice
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """
+    A page that only says something, in the language of the reader.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+
+
+_NOTICES: Mapping[str, Mapping[str, Notice]] = MappingProxyType(
+    {
+        "ru": MappingProxyType(
+            {
+                "refused": Notice(
+                    "Страница не открылась",
+                    (
+                        "Приложение не узнало этот Битрикс24.",
+                        "Откройте приложение ещё раз из меню портала. Если не поможет, попросите администратора "
+                        "переустановить его.",
+                    ),
+                ),
+                "no_hook": Notice("Здесь пока пусто", ("Для этого места портала у приложения ещё нет страницы.",)),
+                "busy": Notice("Слишком много запросов", ("Обновите страницу через несколько секунд.",)),
+                "trouble": Notice(
+                    "Приложение сейчас не отвечает", ("Попробуйте ещё раз через минуту или скажите администратору.",)
+                ),
+                "installed": Notice("Приложение установлено", ("Портал подключён. Эту страницу можно закрыть.",)),
+            }
+        ),
+        "en": MappingProxyType(
+            {
+                "refused": Notice(
+                    "This page could not be opened",
+                    (
+                        "The app does not recognize this Bitrix24.",
+                        "Open the app again from the portal's menu. If that does not help, ask your administrator to "
+                        "install it anew.",
+                    ),
+                ),
+                "no_hook": Notice("Nothing here yet", ("The app has no page for this place in the portal.",)),
+                "busy": Notice("Too many requests", ("Reload the page in a few seconds.",)),
+                "trouble": Notice(
+                    "The app does not answer right now", ("Try again in a minute, or tell your administrator.",)
+                ),
+                "installed": Notice("The app is installed", ("The portal is connected. You can close this page.",)),
+            }
+        ),
+    }
+)
+_RUSSIAN = ("ru", "ua", "kz", "by", "uz", "kg")  # languages whose speakers would rather read Russian than English
+
+
+def notice(
+    name: str, language: str, status: int, *, portal: Portal | None = None, detail: str = "", finishes: bool = False
+) -> Response:
+    """
+    Return the notice *name*.
+
+    Args:
+        language: Of the portal's pages, as it says.
+        portal: The one that proved to be it; None where none did.
+        detail: For whoever is asked for help.
+        finishes: Whether the page tells the portal that the installation is over.
+    """
+    spoken = "ru" if language.lower() in _RUSSIAN else "en"
+    nonce = secrets.token_urlsafe(NONCE_BYTES)
+    found = _NOTICES[spoken][name]
+    text = render_template(
+        "notice.html",
+        language=spoken,
+        nonce=nonce,
+        title=found.title,
+        lines=found.lines,
+        detail=detail,
+        finishes=finishes,
+    )
+    return secured(Response(text, status, content_type="text/html; charset=utf-8"), nonce, portal)
+
+
+def secured(response: Response, nonce: str, portal: Portal | None) -> Response:
+    """
+    Return *response* with the headers of a page in the portal's iframe.
+    """
+    framed_by = f"'self' {_origin(portal)}" if portal else ANYBODY
+    policy = (
+        "default-src 'none'",
+        f"script-src 'nonce-{nonce}' {VENDOR_SCRIPTS}",
+        f"style-src 'nonce-{nonce}'",
+        "img-src 'self' data: https:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        f"frame-ancestors {framed_by}",
+    )
+    response.headers["Content-Security-Policy"] = "; ".join(policy)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"  # the address carries the portal's parameters
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _origin(portal: Portal) -> str:
+    """Where the portal's pages are, from what the authorization server said; never from the request."""
+    scheme = portal.endpoint.partition("://")[0]
+    return f"{scheme}://{portal.host}"

@@ -1,0 +1,3 @@
+"""
+Bitrix24 for tests: what it sends, and a server that behaves as it does.
+"""
