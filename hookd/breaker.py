@@ -90,10 +90,12 @@ class Breaker:
         if record:
             record.is_tried = False
 
-    def paused(self, now: float) -> dict[Key, float]:
+    def paused(self, now: float) -> dict[Key, tuple[str, float]]:
         """
-        Return the hooks that are paused at *now*, and for how many seconds still.
+        Return the hooks that are paused at *now*: the digest of the version, and the seconds still.
         """
         return {
-            hook: max(record.paused_until - now, 0.0) for hook, record in self._records.items() if record.paused_until
+            hook: (record.digest, max(record.paused_until - now, 0.0))
+            for hook, record in self._records.items()
+            if record.paused_until
         }

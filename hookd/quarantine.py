@@ -62,6 +62,8 @@ class Quarantine:
         if self._state:
             rows = await asyncio.to_thread(lambda: self._open().details())
             self._held = {(row["site"], row["hook"], row["digest"]): row["detail"] for row in rows}
+            for key in [key for key in self._own if key not in self._held]:
+                await self._write(*key, self._own[key])  # the disk was full, or the file is another one
 
     async def close(self) -> None:
         """
@@ -72,9 +74,12 @@ class Quarantine:
             self._rows.close()
 
     def _open(self) -> storage.Quarantine:
-        """The database; opened at its first use, after the fork, and again where that failed."""
+        """The database; opened at its first use, after the fork, and again where that failed or the file is gone."""
         assert self._state
         with self._opening:
+            if self._rows and not (self._state / storage.NAME).exists():
+                self._rows.close()
+                self._rows = None
             if self._rows is None:
                 self._rows = storage.Quarantine(self._state)
             return self._rows

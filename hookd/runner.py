@@ -190,6 +190,7 @@ class Runner:
         self._quarantine = quarantine
         self._min_level = min_level
         self._breaker = Breaker()
+        self._suspects: set[str] = set()  # digests of hooks one of which broke out of a worker that they shared
         self._stand_in = stand_in
         self._note = note
         self._ids = _run_ids()
@@ -308,6 +309,9 @@ class Runner:
             run.printed = ended.printed
             self._note_end(run, order, ended, timeout_s)
             _fall_back(run, order.site, request, _ended_failure(order, ended, timeout_s, run.calls))
+        except asyncio.CancelledError:
+            self._breaker.void(order.key)
+            raise
         except Exception:
             # Our own mistake must not cost a call either.
             log.exception("run_internal_error", run=run.run_id, site=run.site, point=run.point)
@@ -323,7 +327,7 @@ class Runner:
         if validated >= deadline:  # the body came after the deadline: nobody waits for a hook any more
             raise RunEnded(End.TIMEOUT, "", "")
         worker = await self._pool.acquire(
-            order.site.name, key, deadline, is_background=is_background, recipe=order.recipe()
+            order.site.name, key, deadline, is_background=is_background, recipe=self._recipe(order)
         )
         acquired = time.monotonic()
         run.times_ms["wait"] = (acquired - validated) * 1000
@@ -366,8 +370,8 @@ class Runner:
         """Whether the sandbox is too weak here for any hook to be run."""
         return self._pool.isolation.level < self._min_level
 
-    def paused(self) -> dict[tuple[str, str], float]:
-        """Return the hooks that are paused, (site, name) → seconds still."""
+    def paused(self) -> dict[tuple[str, str], tuple[str, float]]:
+        """Return the hooks that are paused, (site, name) → digest of the version, and the seconds still."""
         return self._breaker.paused(time.monotonic())
 
     def _weak_failure(self, point: Point, file: str) -> Failure:
@@ -378,7 +382,7 @@ class Runner:
     def _note_end(self, run: Run, order: "_Order", ended: RunEnded, timeout_s: float) -> None:
         """A hook whose worker did not live is on its way to a pause, or to the quarantine."""
         if ended.end is End.VIOLATION:
-            self._quarantine.add(order.site.name, order.hook.name, order.hook.digest, ended.detail)
+            self._breaker.void(order.key)  # `on_violation` was called
         elif ended.is_foreign or (
             ended.end is End.TIMEOUT and (order.is_shortened or run.times_ms.get("hook", 0.0) < timeout_s * 500)
         ):
@@ -386,10 +390,40 @@ class Runner:
         else:
             self._note_bad(order)
 
+    def on_violation(self, site: str, hosted: Mapping[str, set[str]], detail: str) -> None:
+        """
+        Put the hook into quarantine that broke out of a worker of *site*.
+
+        Where several hooks were executed in it, nobody knows which of them it was. From now on they run in fresh
+        workers, in which whoever does it again is alone.
+
+        Args:
+            hosted: Name of each hook that was executed in the worker → digests of its versions.
+            detail: What it did.
+        """
+        digests: set[str] = set().union(*hosted.values())
+        if len(hosted) == 1:
+            (name,) = hosted
+            for digest in digests:
+                self._quarantine.add(site, name, digest, detail)
+        elif not self._suspects >= digests:
+            self._suspects |= digests
+            log.error("hooks_suspected", site=site, hooks=sorted(hosted), detail=detail)
+
+    def is_suspect(self, digest: str) -> bool:
+        """Whether the version *digest* of a hook shared a worker with whatever broke out of it."""
+        return digest in self._suspects
+
     def _note_bad(self, order: "_Order") -> None:
         pause_s = self._breaker.bad(order.key, order.hook.digest, time.monotonic())
         if pause_s:
             log.error("hook_paused", site=order.site.name, hook=order.hook.name, seconds=pause_s)
+
+    def _recipe(self, order: "_Order") -> Recipe | None:
+        """What is told ahead to the workers of a hook that runs in fresh ones."""
+        if not order.is_fresh and not self.is_suspect(order.hook.digest):
+            return None
+        return Recipe(order.site.message, load_message(order.hook))
 
     def _calls(self, order: "_Order", deadline: float) -> RunCalls | None:
         if not order.hook.tools:
@@ -428,11 +462,11 @@ class _Order:
         """The hook's name in the whole installation."""
         return self.site.name, self.hook.name
 
-    def recipe(self) -> Recipe | None:
-        """What is told ahead to the workers of a hook that runs in fresh ones."""
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the hook is to run in fresh workers."""
         own = self.site.settings.points.get(self.point.name)
-        isolation = own.isolation if own and own.isolation else self.site.settings.isolation
-        return Recipe(self.site.message, load_message(self.hook)) if isolation == "fresh" else None
+        return (own.isolation if own and own.isolation else self.site.settings.isolation) == "fresh"
 
     def messages(self, worker: Worker, document: Json) -> list[dict[str, Any]]:
         """The messages that *worker* has not had yet, and the run."""

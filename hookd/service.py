@@ -65,6 +65,7 @@ class Service:
             spares=settings.spares,
             fresh_spares=settings.fresh_spares,
             on_change=_count_workers,
+            on_violation=lambda site, hosted, detail: self.runner.on_violation(site, hosted, detail),
         )
         self.quarantine = Quarantine(settings.state if keeps else None)
         self.sites = Sites(settings, self.check, on_removed=self.pool.forget_site, only=only, keeps=keeps)
@@ -168,6 +169,18 @@ class Service:
                 log.error("quarantine_unreadable", error=str(error))
             self._unreadable = str(error)
 
+    def paused(self) -> list[tuple[str, str, float]]:
+        """
+        Return site, hook and the seconds still, of the hooks that are paused as they are now.
+        """
+        found = []
+        for (name, hook), (digest, seconds) in self.runner.paused().items():
+            site = self.sites.get(name)
+            current = site.hooks.snapshot.hooks.get(hook) if site else None
+            if current and current.digest == digest:
+                found.append((name, hook, seconds))
+        return found
+
     def quarantined(self) -> list[tuple[str, str, str]]:
         """
         Return site, hook and what it did, of the hooks that are in quarantine as they are now.
@@ -180,7 +193,7 @@ class Service:
         ]
 
     def _count_held_back(self) -> None:
-        paused = Counter(site for site, _ in self.runner.paused())
+        paused = Counter(site for site, _, _ in self.paused())
         quarantined = Counter(site for site, _, _ in self.quarantined())
         for site in self.sites.all():
             metrics.PAUSED.labels(site.name).set(paused[site.name])

@@ -24,7 +24,7 @@ def test_failures_in_a_row_pause() -> None:
     assert breaker.admit(HOOK, "a", 1.0) == 0.0
     assert failing(breaker, 1, 1.0) == [PAUSE_S]
     assert breaker.admit(HOOK, "a", 11.0) == PAUSE_S - 10.0
-    assert breaker.paused(11.0) == {HOOK: PAUSE_S - 10.0}
+    assert breaker.paused(11.0) == {HOOK: ("a", PAUSE_S - 10.0)}
     assert breaker.admit(("other", HOOK[1]), "a", 11.0) == 0.0
 
 

@@ -1005,9 +1005,14 @@ def test_refuses_to_check_a_huge_value() -> None:
     """
     Checking is done while other calls wait.
     """
-    (told,) = refusal("process_originate_params", {}, {"request_data": {"a": [[1] * 100] * 101}})
+    (values,) = refusal("process_originate_params", {}, {"request_data": {"a": [[1] * 100] * 101}})
+    (keys,) = refusal("customize_activity", {"activity": {}}, {f"UF_CRM_{number}": 1 for number in range(1001)})
+    many = [f"UF_CRM_{number}" for number in range(1001)]
+    (nested,) = refusal("process_task_creation_params", {"fields": {}}, {"fields": dict.fromkeys(many, 1)})
 
-    assert told == "/request_data: more than 10000 values. Set only what the CRM shall write."
+    assert values == "/: more than 10000 values are set. Set only what the CRM shall write."
+    assert keys == "/: more than 1000 keys are set. Set only what the CRM shall write."
+    assert nested == "/fields: more than 1000 keys are set. Set only what the CRM shall write."
 
 
 def test_shortens_values_in_messages() -> None:

@@ -23,7 +23,10 @@ from tests.test_pool import DONE, GOOD, SITE, Taken, load, messages, run_once
 
 DEADLINE_S = 0.04
 PATIENCE_S = 20.0  # far beyond the deadline: a run that has not ended by then never would have
-CHECKED = {"t": "checked", "problems": [], "warnings": [], "libs": [], "settings_keys": []}
+CHECKED: dict[str, Any] = {
+    "t": "checked",
+    **{key: [] for key in ("problems", "warnings", "libs", "settings_keys", "tools", "lists", "jobs")},
+}
 ERROR = {"code": "error", "file": "f", "line": 1, "message": "m", "remedy": ""}
 
 ASKED = {
@@ -85,11 +88,14 @@ KEYS = (
     "libs",
     "warnings",
     "settings_keys",
+    "tools",
+    "lists",
+    "jobs",
     "id",
     "pid",
 )
 ODD: st.SearchStrategy[Any] = st.fixed_dictionaries(
-    {"t": st.sampled_from(["done", "print", "ready", "checked", "site", "run", "x", 5, None, [], {}])},
+    {"t": st.sampled_from(["done", "print", "ready", "checked", "call", "site", "run", "x", 5, None, [], {}])},
     optional=dict.fromkeys(KEYS, JSON),
 )
 BODIES = st.sampled_from(

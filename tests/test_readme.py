@@ -25,7 +25,7 @@ from benchmarks import __main__ as benchmarks
 from benchmarks.peers import PEERS
 from hookd import cases, cli, samples, settings
 from hookd.cli.points import markdown
-from hookd.contract.changes import MAX_SET_VALUES
+from hookd.contract.changes import MAX_SET_KEYS, MAX_SET_VALUES
 from hookd.documents import Json
 from hookd.errors import LoadError, SenderError
 from hookd.hooks import MAX_SOURCE_BYTES
@@ -832,7 +832,7 @@ def test_the_limits_of_hooks_are_documented() -> None:
         "memory": f"{jail.ADDRESS_SPACE_BYTES // jail.MEGABYTE} MB, of which Python takes about 45",
         "printed text": f"{worker.PRINT_BYTES // 1024} KB a run",
         "what is returned": f"{TEXT_BYTES_MAX // 2**20} MB of text, {NODES_MAX:,} values, {DEPTH_MAX} levels",
-        "under one key of the reply": f"{MAX_SET_VALUES:,} values",
+        "set in the reply": f"{MAX_SET_KEYS:,} keys, {MAX_SET_VALUES:,} values",
         "whole numbers that are returned": f"{INTEGER_LIMIT.bit_length()} bits",
         "whole numbers that are printed": f"{sys.get_int_max_str_digits()} digits",
         "functions that call one another": "about 1000 deep",

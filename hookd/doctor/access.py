@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hookd.doctor.finding import Finding, failure, ok, warning
 from hookd.service import Service
@@ -72,17 +73,24 @@ def server(service: Service, environment: Mapping[str, str]) -> list[Finding]:
 
 
 def _ask(bind: str, token: str) -> tuple[int, dict[str, list[str]]]:
+    """Ask without the token first: whoever else listens there must not get to see it."""
+    status, document = _get(bind, {"Host": "localhost"})
+    if document.get("state") not in ("ready", "not_ready"):
+        raise ValueError("its /readyz is not ours")
+    if "reasons" in document or not token:
+        return status, document
+    return _get(bind, {"Host": "localhost", "Authorization": f"Bearer {token}"})
+
+
+def _get(bind: str, headers: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
     connection = _Connection(bind)
     try:
-        headers = {"Host": "localhost"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        connection.request("GET", "/readyz", headers=headers)
+        connection.request("GET", "/readyz", headers=dict(headers))
         response = connection.getresponse()
         document = json.loads(response.read())
     finally:
         connection.close()
-    if not isinstance(document, dict) or "state" not in document:
-        raise ValueError("its /readyz is not ours")
-    return response.status, document
+    return response.status, document if isinstance(document, dict) else {}
 
 
 class _Connection(http.client.HTTPConnection):

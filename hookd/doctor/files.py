@@ -54,10 +54,14 @@ def secrets(service: Service, environment: Mapping[str, str]) -> list[Finding]:
 
 
 def _token_files(service: Service) -> Iterator[Path]:
-    """Every file that tokens were read from; a settings file counts where they stand in it."""
+    """Every file that something secret was read from; a settings file counts where it stands in it."""
+    settings = service.settings
     for site in service.sites.all():
-        for path in site.settings.files:
-            if path.is_file() and any(token in path.read_text("utf-8") for token in site.settings.tokens):
+        own = site.settings
+        held = (*own.tokens, *own.bitrix_event_tokens, own.bitrix_app_secret, own.bitrix_webhook)
+        secret = [text for text in (*held, *settings.operator_tokens) if text]
+        for path in {*own.files, *([settings.source] if settings.source else [])}:
+            if path.is_file() and any(text in path.read_text("utf-8") for text in secret):
                 yield path
 
 

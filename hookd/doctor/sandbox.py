@@ -2,6 +2,8 @@
 The sandbox: the isolation level that the probe observed, what is missing to the next one, and how to get it here.
 """
 
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +11,12 @@ from hookd.doctor.finding import Finding, failure, ok, warning
 from hookd.sandbox.isolation import DONE
 from hookd.service import Service
 
+# What the attempts say that a level lacks: below L2 they got through.
+BARRIERS = {
+    0: "not in force:",
+    2: "one layer alone keeps a worker from this:",
+    3: "no namespace keeps a worker from this:",
+}
 NAMESPACES = frozenset({"user", "pid", "net", "ipc", "uts", "mount", "root"})
 APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 CLONE = Path("/proc/sys/kernel/unprivileged_userns_clone")
@@ -20,16 +28,19 @@ IN_CONTAINER = (
     "--privileged or seccomp=unconfined for it."
 )
 BY_APPARMOR = (
-    "Ubuntu lets only programs with a profile make user namespaces: put `abi <abi/4.0>, profile hookd PYTHON "
-    "flags=(unconfined) { userns, }` with the path of hookd's Python into /etc/apparmor.d/hookd, then run "
-    "`apparmor_parser -r /etc/apparmor.d/hookd`."
+    "Ubuntu lets only programs with a profile make user namespaces. Put these lines into /etc/apparmor.d/hookd: `abi "
+    "<abi/4.0>,` `profile hookd {python} flags=(unconfined) {{ userns, }}`; then run `apparmor_parser -r "
+    "/etc/apparmor.d/hookd`. It counts for every program of that Python: give hookd one of its own."
 )
 BY_SYSCTL = "This kernel refuses user namespaces: sysctl -w {name}={value}, and keep it in /etc/sysctl.d/."
-BY_UNIT = "In a systemd unit remove RestrictNamespaces=, and add the calls to the filter: SystemCallFilter={calls}."
+BY_UNIT = (
+    "In a systemd unit remove RestrictNamespaces=, and add what is missing to the filter: SystemCallFilter=@system-service "
+    "@mount @sandbox ptrace seccomp, with SystemCallErrorNumber=EPERM."
+)
 LANDLOCK = (
     "Landlock needs Linux 5.13 or newer with landlock in the lsm= list of the kernel's command line (`cat "
     "/sys/kernel/security/lsm`); in a systemd unit: SystemCallFilter=@system-service landlock_create_ruleset "
-    "landlock_add_rule landlock_restrict_self seccomp."
+    "landlock_add_rule landlock_restrict_self seccomp, with SystemCallErrorNumber=EPERM."
 )
 SECCOMP = "The kernel has to be built with CONFIG_SECCOMP_FILTER, which those of all distributions are."
 
@@ -45,8 +56,9 @@ def isolation(service: Service, environment: Mapping[str, str]) -> list[Finding]
         for layer, why in found.layers.items()
         if why
     ]
+    between = BARRIERS.get(found.level, "a worker can")
     missing += [
-        warning(f"what keeps it from L{found.level + 1}: a worker can {what}", why) for what, why in found.missing()
+        warning(f"what keeps it from L{found.level + 1}: {between} {what}", why) for what, why in found.missing()
     ]
     if found.level >= settings.wanted_level:
         return [ok(shown), *missing]
@@ -70,12 +82,12 @@ def remedy(layer: str, environment: Mapping[str, str]) -> str:
     if is_container(environment):
         return IN_CONTAINER
     if _read(APPARMOR) == "1":
-        return BY_APPARMOR
+        return BY_APPARMOR.format(python=os.path.realpath(sys.executable))
     for path, value in ((CLONE, "1"), (MAX, "10000")):
         if _read(path) == "0":
             name = ".".join(path.parts[3:])
             return BY_SYSCTL.format(name=name, value=value)
-    return BY_UNIT.format(calls="@system-service @mount pivot_root chroot")
+    return BY_UNIT
 
 
 def is_container(environment: Mapping[str, str]) -> bool:

@@ -20,7 +20,7 @@ import socket
 import struct
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -125,6 +125,8 @@ class Worker:
         site_message: What it was told of the site, the very object.
         asked: What it has to answer: "run", "check" or "" for nothing.
         loaded: Keys of the programs that it has compiled.
+        hosted: Name of every hook whose code was executed in it → keys of the versions that were run.
+        is_ready: Whether it has said that it is locked.
         is_fresh: Whether it serves one run only.
         is_worn: Whether it is ended when it is given back.
         on_call: Takes the tool calls of the run; None where there can be none.
@@ -140,6 +142,8 @@ class Worker:
     site_message: Message | None = None
     asked: str = ""
     loaded: set[str] = field(default_factory=set)
+    hosted: dict[str, set[str]] = field(default_factory=dict)
+    is_ready: bool = False
     runs: int = 0
     first_rss_kb: int = 0
     is_fresh: bool = False
@@ -186,6 +190,7 @@ class Pool:
         spares: Workers to keep ready that belong to no site.
         fresh_spares: Workers to keep prepared for each hook that runs in fresh ones.
         on_change: Called with the number of workers by state whenever it changed.
+        on_violation: Called with the site of a worker that did what no worker does, its `hosted`, and what it did.
         zygote: The command that is the zygote.
     """
 
@@ -196,6 +201,7 @@ class Pool:
         spares: int,
         fresh_spares: int = 2,
         on_change: Callable[[Mapping[State, int]], None] = lambda _: None,
+        on_violation: Callable[[str, Mapping[str, set[str]], str], None] = lambda *_: None,
         zygote: Sequence[str] = ZYGOTE,
     ) -> None:
         self._workers_max = workers_max
@@ -203,6 +209,7 @@ class Pool:
         self._fresh_wanted = fresh_spares
         self._hook_max = max(1, workers_max // 2)
         self._on_change = on_change
+        self._on_violation = on_violation
         self._received = memoryview(bytearray(RECEIVE_BYTES))  # allocating it anew for every frame costs 12 µs
         self._workers: dict[int, Worker] = {}
         self._idle: dict[str, list[Worker]] = {}
@@ -292,9 +299,11 @@ class Pool:
 
     def _on_death(self) -> None:
         for worker in list(self._workers.values()):
+            worker.is_ready = True  # it is no fault of a start that the zygote died
             self._forget(worker, -signal.SIGKILL)
 
     def _on_up(self) -> None:
+        self._failed_starts, self._forks_from = 0, 0.0
         self._refill()
         self._dispatch()
 
@@ -339,7 +348,8 @@ class Pool:
 
     def _prepare(self) -> None:
         """Tell spares of the hooks that run in fresh workers what they will need."""
-        for hook, fresh in self._fresh.items():
+        # Those that have the fewest come first, of them those that ran last.
+        for hook, fresh in sorted(self._fresh.items(), key=lambda item: (len(item[1].workers), -item[1].asked_at)):
             while self._spares and len(fresh.workers) < self._fresh_wanted and self._unprepared():
                 worker = self._spares.popleft()
                 worker.site, worker.prepared_for, worker.state = fresh.site, hook, State.PREPARED
@@ -347,6 +357,7 @@ class Pool:
                 worker.loaded.add(fresh.recipe.load_message["key"])
                 fresh.workers.append(worker)
                 told = (fresh.recipe.site_message, fresh.recipe.load_message)
+                _note_hosted(worker, told)
                 self._send(worker, b"".join([wire.frame(documents.dump(message)) for message in told]))
 
     def _unprepared(self) -> int:
@@ -405,16 +416,25 @@ class Pool:
         """*worker* was reaped: tell whoever waits for it, and fork another if one is needed."""
         if worker.state is State.BUSY and worker.channel.fileno() >= 0:
             self._on_readable(worker)  # its answer may have come just before its end
-        if worker.state is State.STARTING and not self._is_closing:
+        if not worker.is_ready and not self._is_closing:
             self._note_failed_start(worker, status)
         self._note_unprepared(worker)
         self._detach(worker)
         worker.state = State.ENDING
         del self._workers[worker.number]
+        ended = _ended(worker, status, call)
+        if ended.end is End.VIOLATION:
+            self._accuse(worker, ended.detail)
         if worker.reply and not worker.reply.done():
-            worker.reply.set_exception(_ended(worker, status, call))
+            worker.reply.set_exception(ended)
         self._refill()
         self._dispatch()
+
+    def _accuse(self, worker: Worker, detail: str) -> None:
+        """*worker* did what no honest one does, within a run or after it: say which hooks it has executed."""
+        log.error("worker_violation", worker=worker.number, site=worker.site, detail=detail)
+        if worker.site is not None and worker.hosted:
+            self._on_violation(worker.site, dict(worker.hosted), detail)
 
     def _note_failed_start(self, worker: Worker, status: int) -> None:
         """A worker that does not come up would not the next time either: fork ever more slowly."""
@@ -616,6 +636,7 @@ class Pool:
         if worker.state is not State.BUSY:
             raise RunEnded(End.CRASH, "it ended before the run", "")
         frames = b"".join([wire.frame(documents.dump(message)) for message in messages])
+        _note_hosted(worker, messages)
         worker.asked, worker.asked_at = messages[-1]["t"], time.monotonic()
         worker.printed.clear()
         worker.printed_bytes = 0
@@ -716,6 +737,7 @@ class Pool:
             worker.reply.set_result(message)
         elif kind == "ready" and worker.state is State.STARTING:
             worker.state = State.SPARE
+            worker.is_ready = True
             self._spares.append(worker)
             self._failed_starts = 0
             self._dispatch()
@@ -731,7 +753,7 @@ class Pool:
 
     def _violate(self, worker: Worker, detail: str) -> None:
         """*worker* broke the protocol: no honest worker does, so a hook has taken it over."""
-        log.error("worker_violation", worker=worker.number, site=worker.site, detail=detail)
+        self._accuse(worker, detail)
         self._note_unprepared(worker)
         self._kill(worker)
         if worker.reply and not worker.reply.done():
@@ -751,6 +773,14 @@ class Pool:
             worker.reply.set_exception(RunEnded(End.CRASH, "the worker closed its channel", "".join(worker.printed)))
         if worker.number in self._workers:
             self._order_kill(worker)
+
+
+def _note_hosted(worker: Worker, messages: Iterable[Message]) -> None:
+    for message in messages:
+        if message["t"] == "load":
+            worker.hosted.setdefault(message["name"], set()).add(message["key"])
+        elif message["t"] == "check":  # its digest is not known yet
+            worker.hosted.setdefault(message["name"], set())
 
 
 def _ended(worker: Worker, status: int, call: str) -> RunEnded:

@@ -119,10 +119,7 @@ def details(service: Service) -> dict[str, Any]:
         "workers": {str(state): number for state, number in service.pool.states().items()},
         "waiting": service.pool.waiting,
         "isolation": _isolation(service),
-        "paused": [
-            {"site": site, "hook": hook, "seconds": round(seconds)}
-            for (site, hook), seconds in service.runner.paused().items()
-        ],
+        "paused": [{"site": site, "hook": hook, "seconds": round(seconds)} for site, hook, seconds in service.paused()],
         "quarantined": [{"site": site, "hook": hook, "detail": detail} for site, hook, detail in service.quarantined()],
         "sites": {
             site.name: {
