@@ -24,6 +24,7 @@ TOOL_SECONDS = Histogram(
     ("tool", "outcome"),
     buckets=SECONDS,
 )
+JOBS = Gauge("hookd_jobs", "Jobs by state, when the figures were read.", ("state",), multiprocess_mode="livemostrecent")
 RELOADS = Counter("hookd_reloads", "Hook files read after a change, by what came of it.", ("site", "result"))
 LOST_RUNS = Counter("hookd_lost_runs", "Runs that the journal did not keep, by why.", ("reason",))
 LOST_LINES = Counter("hookd_lost_log_lines", "Lines of the log that could not be written.")

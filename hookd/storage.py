@@ -12,6 +12,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
+from errno import EACCES, EISDIR
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,7 @@ class Database:
         self.path = state / name
         with _told(self.path):
             state.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-            # Made here, since SQLite would make it readable for all; its -wal and -shm files take after it.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+            _make(self.path)
         self._engine = _sqlite_engine(self.path, is_durable=is_durable)
         try:
             self._prepare(tables, version)
@@ -271,6 +271,22 @@ _REMEDIES = {
     "access": "Let the user that hookd runs as write the file and its directory, or set `state` to another one.",
     "busy": "See who has it open: fuser -v FILE.",
 }
+
+
+def _make(path: Path) -> None:
+    """
+    Make the file, if it is not there: SQLite would make it readable for all. Its -wal and -shm files take after it.
+
+    One that is there is not opened, since closing it gave up the locks of all connections that this process has to it
+    (fcntl(2), sqlite.org/howtocorrupt.html §2.2): another process would take itself for the last one, and remove the
+    write-ahead log under them.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
+    except FileExistsError:
+        fault = EISDIR if path.is_dir() else 0 if os.access(path, os.R_OK | os.W_OK) else EACCES
+        if fault:
+            raise OSError(fault, os.strerror(fault)) from None
 
 
 def _sqlite_engine(path: Path, *, is_durable: bool) -> Engine:

@@ -361,6 +361,36 @@ def test_a_job_that_does_not_end_is_left_for_the_next_start(serve: Callable[...,
     assert server.lines("consumer_ended")[-1]["code"] == 0
 
 
+def test_a_hangup_starts_both_children_anew(serve: Callable[..., Server]) -> None:
+    """
+    SIGHUP: gunicorn replaces its HTTP processes, and the next consumer takes the place of this one; nothing is lost.
+    """
+    server = serve({f"{PHONE}.py": CALLER, "jobs/note.py": NOTE})
+    pid, http = consumer(server), server.http()
+    id_ = inbox(server).enqueue("default", "note", "before", delay_s=2).id
+
+    server.process.send_signal(signal.SIGHUP)
+
+    server.wait(lambda: server.consumer() not in (None, pid), "another consumer", 30)
+    server.wait(lambda: bool(server.http()) and not set(server.http()) & set(http), "other HTTP processes", 30)
+    ended(server, id_)
+    assert server.process.poll() is None
+
+
+def test_the_figures_count_jobs(serve: Callable[..., Server]) -> None:
+    """
+    /metrics has the number of jobs in each state.
+    """
+    server = serve({f"{PHONE}.py": CALLER, "jobs/note.py": NOTE})
+    ended(server, server.post(PHONE, {"phone": "1"}).json()["data"]["phone"])
+    inbox(server).enqueue("default", "note", 1, delay_s=99)
+
+    figures = [line for line in server.get("metrics").text.splitlines() if line.startswith("hookd_jobs{")]
+
+    assert 'hookd_jobs{state="done"} 1.0' in figures
+    assert 'hookd_jobs{state="waiting"} 1.0' in figures
+
+
 def test_the_children_end_with_the_supervisor(serve: Callable[..., Server]) -> None:
     """
     kill -9 of the supervisor: HTTP processes, consumer and all their workers are gone a moment later.

@@ -248,7 +248,7 @@ def test_the_points_table_is_the_one_that_hookd_prints() -> None:
 def example(server: Server) -> Server:
     """A server with the example hooks, which are copied: one test changes their settings."""
     shutil.copytree(ROOT / "hooks", server.directory / "hooks", dirs_exist_ok=True)
-    server.wait(lambda: set(hooks_of(server)) == set(POINTS), "the example hooks")
+    server.wait(lambda: set(hooks_of(server)) > set(POINTS), "the example hooks")
     return server
 
 
@@ -415,9 +415,14 @@ def shown_sites() -> Iterator[Shown]:
         with_settings, are_refused = followed(page, "python", "toml"), followed(page, "python", "text")
         files = {text: _file(text) for _, text, _ in blocks(page, "python") if ">>>" not in text}
         libs = {file: text for text, file in files.items() if file.startswith("lib/")}
+        jobs = {file: text for text, file in files.items() if file.startswith("jobs/")}
         for text, file in files.items():
             if file not in libs and text not in are_refused:
                 own = {file: text, **{lib: libs[lib] for lib in libs if f"lib.{Path(lib).stem}" in text}}
+                named = {job: jobs[job] for job in jobs if f'"{Path(job).stem}"' in text}
+                own |= named
+                for job in named.values():
+                    own["settings.toml"] = with_settings[job]
                 if text in with_settings:
                     own["settings.toml"] = with_settings[text]
                 yield Shown(f"{page.stem}-{Path(file).stem}".lower().replace("_", "-"), own)
@@ -590,7 +595,7 @@ def test_settings_that_are_shown_load(page: Path, tmp_path: Path) -> None:
     """
     for number, block in enumerate(blocks(page, "toml")):
         if "hooks/settings.toml" in block.text or set(tomllib.loads(block.text)) & set(POINTS):
-            assert set(tomllib.loads(block.text)) <= {*POINTS, "all"}
+            assert set(tomllib.loads(block.text)) <= {*POINTS, "all", "jobs"}
             continue
         if block.text.startswith("# hookd.toml"):
             path = tmp_path / str(number) / settings.CONFIG_NAME

@@ -69,6 +69,29 @@ def test_quarantine_is_kept_until_it_is_forgotten(state: Path) -> None:
     second.close()
 
 
+def test_a_file_that_is_opened_twice_keeps_its_locks(state: Path) -> None:
+    """
+    A process may open a database again while it has it open: other processes that come and go see all that it writes.
+    """
+    table = Table("numbers", MetaData(), Column("number", Integer))
+    query = "SELECT number FROM numbers ORDER BY number"
+    visit = f"import sqlite3; c = sqlite3.connect({str(state / 'n.sqlite')!r}); print(*c.execute({query!r})); c.close()"
+    database = Database(state, "n.sqlite", table.metadata)
+    seen = []
+
+    for number in range(3):
+        with database.write() as connection:
+            connection.execute(insert(table).values(number=number))
+        Database(state, "n.sqlite", table.metadata).close()
+        done = subprocess.run(
+            [sys.executable, "-c", visit], check=True, capture_output=True, text=True, timeout=PROCESS_S
+        )
+        seen.append(done.stdout.strip())
+
+    database.close()
+    assert seen == ["(0,)", "(0,) (1,)", "(0,) (1,) (2,)"]
+
+
 def test_nobody_else_may_read_what_is_kept(state: Path) -> None:
     """
     The directory and every file in it are the owner's alone, whatever the umask allows.

@@ -179,7 +179,7 @@ class DurableEngine:
         """
         End; attempts that are being done stay open in the records.
         """
-        DBOS.destroy()
+        DBOS.destroy(destroy_registry=True)
         if self._database:
             self._database.dispose()
 

@@ -36,10 +36,12 @@ from hookd.runner import job_settings
 from hookd.sandbox import jail
 from hookd.service import Service
 from hookd.settings import JobSettings, Settings, find_config, load
+from hookd.sites import Site
 
 OK, FAILED = 0, 2
 
-POLL_S = 0.1  # of the inbox
+POLL_S = 0.1  # of the inbox, while there is work
+IDLE_S = 0.2  # more, while there is none: looking costs a tenth of a processor's percent each
 NOTE_S = 0.1  # notes are written together: each transaction may hold up somebody who promises a job
 CHECK_S = 5.0  # between two looks at what does not go as usual
 SWEEP_S = 60.0  # between two steps of forgetting what ended long ago
@@ -179,10 +181,15 @@ class Consumer:
 
     async def _hand_over(self) -> None:
         sites = {site.name for site in self._service.sites.all()}
-        await asyncio.to_thread(self._give, sites)
+        if not await asyncio.to_thread(self._give, sites):
+            await asyncio.sleep(IDLE_S)
 
-    def _give(self, sites: set[str]) -> None:
-        """Give the engine what is due, as far as it has room; what it has a result of already is only noted."""
+    def _give(self, sites: set[str]) -> bool:
+        """
+        Give the engine what is due, as far as it has room; what it has a result of already is only noted.
+
+        Returns whether there was anything to do.
+        """
         due = self._jobs.due(JOB, self._most - len(self._taken)) if len(self._taken) < self._most else []
         there = [job for job in due if job.site in sites]
         for job in due:
@@ -195,13 +202,14 @@ class Consumer:
                 self._settle_found(job.id, job.attempt, found[job.run_id])
         given = [job for job in there if job.run_id not in over]
         if not given:
-            return
+            return bool(due or self._taken)
         now = time.monotonic()
         self._taken |= {job.run_id: now for job in given}
         self._jobs.take([job.id for job in given])  # first: how they end is noted from the moment they are enqueued
         for job in given:
             if job.run_id not in found:
                 self._engine.enqueue(JOB, job.run_id, job.id, job.attempt)
+        return True
 
     # ---- an attempt ----------------------------------------------------------------------------------------------
 
@@ -244,14 +252,10 @@ class Consumer:
             return _Result(DONE)
         if self._service.runner.is_stopping:
             return None
-        chosen = job_settings(site, job.name)
-        failures = job.attempt - job.first + 1
-        if failures >= chosen.attempts_max:
-            log.error("job_dead", job=job.id, site=job.site, name=job.name, attempts=failures)
-            if self._service.alerts:
-                self._service.alerts.tell(site, "dead", run.point, job=job.id, error=str(run.error))
-            return _Result(DEAD, str(run.error))
-        return _Result(WAITING, str(run.error), time.time() + delay_s(chosen, failures))
+        result = _failed(job, site, str(run.error))
+        if result.state == DEAD and self._service.alerts:
+            self._service.alerts.tell(site, "dead", run.point, job=job.id, error=result.error)
+        return result
 
     # ---- from the engine to the inbox ----------------------------------------------------------------------------
 
@@ -274,10 +278,12 @@ class Consumer:
         self._taken.pop(f"{id_}-{number}", None)
 
     def _settle_found(self, id_: str, number: int, attempt: Attempt) -> None:
-        if attempt.error:  # DBOS gave it up: it took the whole consumer with it a hundred times, or was meddled with
-            self._settle(id_, number, _Result(DEAD, attempt.error).document())
-        else:
-            self._settle(id_, number, attempt.result)
+        result = attempt.result
+        if attempt.error:  # its result could not be recorded, or it took the whole consumer with it a hundred times
+            job = self._jobs.find(id_)
+            site = self._service.sites.get(job.site) if job else None
+            result = (_failed(job, site, attempt.error) if job and site else _Result(PARKED, NO_SITE)).document()
+        self._settle(id_, number, result)
 
     def _note(self, note: Note) -> None:
         with self._notes_lock:
@@ -325,6 +331,15 @@ class Consumer:
         for forget in (self._jobs.forget_ended, self._engine.forget):
             while await asyncio.to_thread(forget, before):
                 await asyncio.sleep(POLL_S)
+
+
+def _failed(job: Job, site: Site, error: str) -> _Result:
+    chosen = job_settings(site, job.name)
+    failures = job.attempt - job.first + 1
+    if failures < chosen.attempts_max:
+        return _Result(WAITING, error, time.time() + delay_s(chosen, failures))
+    log.error("job_dead", job=job.id, site=job.site, name=job.name, attempts=failures)
+    return _Result(DEAD, error)
 
 
 def delay_s(chosen: JobSettings, failures: int) -> float:

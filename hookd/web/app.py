@@ -2,6 +2,7 @@
 What people and monitoring look at: one Flask app behind the connector's lane.
 """
 
+import contextlib
 import shlex
 from typing import Any
 
@@ -13,7 +14,8 @@ from werkzeug.exceptions import HTTPException
 
 from hookd import __version__, documents, metrics, samples
 from hookd.consumer import lock
-from hookd.errors import MissingTokenError, SenderError
+from hookd.errors import MissingTokenError, SenderError, StorageError
+from hookd.jobs import Jobs
 from hookd.names import meant
 from hookd.points import POINTS
 from hookd.service import Service
@@ -63,6 +65,7 @@ def create_app(service: Service, *, is_multiprocess: bool) -> Flask:
         """Figures for Prometheus, of all HTTP processes together."""
         allow(_caller(), tokens, "metrics")
         metrics.WAITING.set(service.pool.waiting)
+        count_jobs(service.jobs)
         registry = OWN_REGISTRY
         if is_multiprocess:
             registry = CollectorRegistry()
@@ -135,6 +138,16 @@ def consumer(service: Service) -> str:
     if lock.is_held(service.settings.state):
         return "running"
     return "missing" if any(site.hooks.snapshot.has_jobs for site in service.sites.all()) else "not needed"
+
+
+def count_jobs(jobs: Jobs) -> None:
+    """
+    Bring the figures of jobs up to date, where any was ever promised.
+    """
+    if jobs.path.exists():
+        with contextlib.suppress(StorageError):  # whoever promises a job is told
+            for state, number in jobs.counts().items():
+                metrics.JOBS.labels(state).set(number)
 
 
 def _caller() -> Caller:
