@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,9 @@ from hookd.documents import Json
 from hookd.errors import PortalError, UnknownPortalError
 from hookd.portal import forms
 from hookd.portal.envelopes import read_event
+from hookd.portal.http import Client
 from hookd.portal.limits import Limits
+from hookd.portal.oauth import OAuth
 from hookd.portal.patience import Deadline
 from hookd.portal.renewal import Installed
 from hookd.portal.rest import Employee, Reply, Webhook, check_method
@@ -33,7 +36,9 @@ CALLER = """
 import sys
 from pathlib import Path
 from hookd.portal.http import Client
+from hookd.portal.http import Client
 from hookd.portal.limits import Limits
+from hookd.portal.oauth import OAuth
 from hookd.portal.oauth import App, OAuth
 from hookd.portal.patience import Deadline
 from hookd.portal.portals import Portals
@@ -475,7 +480,10 @@ def test_no_secret_is_told(here: Side, acme: Account) -> None:
     for who in (app, hook):
         with pytest.raises(PortalError, match="cannot be reached") as caught:
             call(here, who, "profile")
-        shown += [str(caught.value), repr(caught.value)]
+        shown += [repr(caught.value), *traceback.format_exception(caught.value)]
+    with pytest.raises(PortalError) as caught:
+        OAuth(Client(), here.bitrix24.addresses).renew(APP, here.portals.all(SITE)[0], tokens, Deadline(1))
+    shown += traceback.format_exception(caught.value)
 
     for secret in (tokens.access, tokens.refresh, SECRET, APP.secret):
         assert secret not in " ".join(shown)
