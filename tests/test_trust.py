@@ -373,7 +373,7 @@ def test_strangers_cannot_take_all_threads(here: Side, acme: Account) -> None:
     """
     Only two claims are being confirmed at once; the others are told to come back.
     """
-    here.bitrix24.slow_s = 0.5
+    here.bitrix24.slow_s = 1.5
     events = [event(here, acme, "ONAPPINSTALL", access_token=f"{number:070d}") for number in range(6)]
 
     def refusal(one: Event) -> type[Exception]:
