@@ -27,8 +27,8 @@ from hookd import metrics
 _UNIQUEID_OR_TIME = r"1\d{9}\.\d{1,6}|(?:19|20)\d\d-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?"
 _PHONE = re.compile(rf"(?P<keep>(?<![\d+]){_UNIQUEID_OR_TIME})(?![\d.-])|\+?\d(?:[\s().\-/_–]{{0,3}}\d){{6,}}")
 _SECRET = re.compile(
-    r"(?i)((?:token|secret|passw(?:or)?d|pwd|auth_id|refresh_id|api[_-]?key|authorization|bearer|basic)"
-    r"[\\'\"]{0,2}[\s:=]{0,3}[\\'\"]{0,2})(?!bearer\b|basic\b)[A-Za-z0-9._~+/\-]{8,512}={0,2}"
+    r"(?i)((?:token|secret|passw(?:or)?d|pwd|auth_id|refresh_id|sessid|\bauth(?==)|api[_-]?key|authorization|bearer|basic)"
+    r"(?:\]|%5d)?[\\'\"]{0,2}[\s:=]{0,3}[\\'\"]{0,2})(?!bearer\b|basic\b)[A-Za-z0-9._~+/\-]{8,512}={0,2}"
 )
 _USER_INFO = re.compile(r"(://)[^/@\s:]{1,64}:[^/@\s]{1,128}@")
 _WEBHOOK = re.compile(r"(/rest/\d{1,9}/)[A-Za-z0-9]{8,64}")  # the portal's incoming webhooks carry their secret here

@@ -3,6 +3,7 @@ Events and placements are read with patience: what the vendor's reference shows,
 """
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hookd.documents import Json
 from hookd.errors import EnvelopeError, Violation
 from hookd.portal import forms
 from hookd.portal.envelopes import SECRETS, Event, Placement, read_event, read_placement
+from tests.conftest import ROOT
 from tests.portal import payloads
 from tests.portal.payloads import DOMAIN, MEMBER, TOKEN
 
@@ -346,6 +348,18 @@ def test_schemas_have_examples_that_are_read_without_warnings(kind: str) -> None
         for example in schema["examples"]:
             found = read_event(example) if kind == "events" else read_placement({}, example)
             assert (file.name, found.warnings) == (file.name, ())
+
+
+@pytest.mark.parametrize("name", ["event", "placement"])
+def test_every_key_that_a_hook_gets_is_documented(name: str) -> None:
+    """
+    docs/bitrix24.md has a row for each key of `event` and `placement`, in their order.
+    """
+    text = (ROOT / "docs" / "bitrix24.md").read_text("utf-8").partition(f"`{name}` is a plain dict")[2]
+    table = text.partition("\n\n|")[2].partition("\n\n")[0]
+    document = event().document() if name == "event" else placement(payloads.CALL_CARD).document()
+
+    assert re.findall(r"^\|? ?`(\w+)` \|", table, flags=re.MULTILINE) == list(document)
 
 
 VALUES = st.recursive(

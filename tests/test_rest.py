@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,10 +18,14 @@ from hookd.documents import Json
 from hookd.errors import PortalError, UnknownPortalError
 from hookd.portal import forms
 from hookd.portal.envelopes import read_event
+from hookd.portal.http import Client
 from hookd.portal.limits import Limits
+from hookd.portal.oauth import OAuth
 from hookd.portal.patience import Deadline
 from hookd.portal.renewal import Installed
 from hookd.portal.rest import Employee, Reply, Webhook, check_method
+from hookd.settings import load
+from hookd.tools import Call, Ground
 from tests.portal import payloads
 from tests.portal.fixtures import APP, SITE, Side, side
 from tests.portal.server import Account, Bitrix24, Refusal
@@ -33,7 +38,9 @@ CALLER = """
 import sys
 from pathlib import Path
 from hookd.portal.http import Client
+from hookd.portal.http import Client
 from hookd.portal.limits import Limits
+from hookd.portal.oauth import OAuth
 from hookd.portal.oauth import App, OAuth
 from hookd.portal.patience import Deadline
 from hookd.portal.portals import Portals
@@ -285,8 +292,8 @@ def test_stays_below_the_portal_s_limit(here: Side, acme: Account) -> None:
         except PortalError as error:
             reasons.append(error.reason)
 
-    assert {*reasons} == {"QUERY_LIMIT_EXCEEDED"}  # hookd's own: there was no time to wait
-    assert len(acme.calls) + len(reasons) == 60
+    assert "QUERY_LIMIT_EXCEEDED" in reasons  # hookd's own: there was no time to wait
+    assert 48 <= len(acme.calls) < 60
     assert acme.level < 50
 
 
@@ -475,7 +482,10 @@ def test_no_secret_is_told(here: Side, acme: Account) -> None:
     for who in (app, hook):
         with pytest.raises(PortalError, match="cannot be reached") as caught:
             call(here, who, "profile")
-        shown += [str(caught.value), repr(caught.value)]
+        shown += [repr(caught.value), *traceback.format_exception(caught.value)]
+    with pytest.raises(PortalError) as caught:
+        OAuth(Client(), here.bitrix24.addresses).renew(APP, here.portals.all(SITE)[0], tokens, Deadline(1))
+    shown += traceback.format_exception(caught.value)
 
     for secret in (tokens.access, tokens.refresh, SECRET, APP.secret):
         assert secret not in " ".join(shown)
@@ -485,11 +495,39 @@ def test_limits_are_shared_by_all_ways(here: Side, acme: Account) -> None:
     """
     The portal counts an address, whoever asks from there.
     """
-    limits = Limits(here.state)
-    for _ in range(48):
-        limits.take(here.bitrix24.url.removeprefix("http://"), "profile", Deadline(1))
-
     for who in (here.installed(acme), webhook(here, acme)):
+        Limits(here.state).note_full(here.bitrix24.domain(acme))
         with pytest.raises(PortalError, match="would have to wait"):
             here.rest.call(who, "profile", {}, Deadline(0.01))
     assert here.bitrix24.contacts == []
+
+
+def test_a_site_asks_by_its_webhook_or_as_its_one_portal(here: Side, acme: Account, tmp_path: Path) -> None:
+    """
+    Settings name a webhook, or there is the portal that installed the app.
+    """
+    hook, app = webhook(here, acme), here.installed(acme)
+    config = tmp_path / "hookd.toml"
+    found = []
+    for text in (f'bitrix_webhook = "{hook.url}"', f'bitrix_app_id = "{APP.id}"\nbitrix_app_secret = "{APP.secret}"'):
+        config.write_text(f"[site]\n{text}")
+        found.append(here.side.account(SITE, load(config, tmp_path).site))
+
+    assert found == [hook, app]
+
+
+def test_a_tool_s_call_is_patient(here: Side, acme: Account, tmp_path: Path) -> None:
+    """
+    What a hook's call of a tool brings along is all that is needed: its deadline, and its end.
+    """
+    config = tmp_path / "hookd.toml"
+    config.write_text("")
+    ground = Ground(SITE, tmp_path, tmp_path / "hooks", load(config, tmp_path).site)
+    patient = Call(ground, "bitrix", "call", {}, time.monotonic() + PATIENCE_S)
+
+    found = here.rest.call(here.installed(acme), "profile", {}, patient)
+    patient.abort()
+    with pytest.raises(PortalError) as caught:
+        here.rest.call(here.installed(acme), "profile", {}, patient)
+
+    assert (found.result["ID"], caught.value.reason) == ("1", "aborted")

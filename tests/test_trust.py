@@ -325,6 +325,22 @@ def test_takes_placements_of_older_portals_by_the_user_s_token(here: Side, insta
     assert here.bitrix24.contacts == [ASKED]
 
 
+def test_follows_a_portal_that_opens_pages_elsewhere(here: Side, installed: Account) -> None:
+    """
+    Its new host is what the authorization server says, not the page; a host that it does not confirm changes nothing.
+    """
+    liar = placement(here, installed, DOMAIN="evil.example")
+    first, again = (here.trust.check_placement(here.terms, liar).host for _ in range(2))
+    asked = list(here.bitrix24.contacts)
+    installed.host = "localhost"
+
+    moved = here.trust.check_placement(here.terms, placement(here, installed))
+
+    assert (first, again, asked) == (moved.host.replace("localhost", "127.0.0.1"), first, [ASKED])
+    assert moved.host == here.bitrix24.domain(installed)
+    assert here.portals.find(SITE, installed.member_id) == moved
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -357,7 +373,7 @@ def test_strangers_cannot_take_all_threads(here: Side, acme: Account) -> None:
     """
     Only two claims are being confirmed at once; the others are told to come back.
     """
-    here.bitrix24.slow_s = 0.5
+    here.bitrix24.slow_s = 1.5
     events = [event(here, acme, "ONAPPINSTALL", access_token=f"{number:070d}") for number in range(6)]
 
     def refusal(one: Event) -> type[Exception]:

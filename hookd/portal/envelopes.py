@@ -27,6 +27,7 @@ STATUSES = (
     "S",
 )  # local, free, demo, trial, paid; subscription, which the reference leaves out
 CALL_CARD = "CALL_CARD"
+OBJECT_CHARACTERS = 200  # of what tells objects apart: numbers, and ids of calls with 60
 SECRETS = frozenset(
     {"access_token", "refresh_token", "application_token", "AUTH_ID", "REFRESH_ID", "APPLICATION_TOKEN", "TOKEN"}
 )
@@ -123,7 +124,7 @@ class Event:
         family = codes.event(self.code)
         number = self.fields.get("ID", self.fields.get("CALL_ID", ""))
         kind = (family and family.family) or self.code.lower()
-        return f"{kind}:{number}" if isinstance(number, str | int) else kind
+        return f"{kind}:{number}"[:OBJECT_CHARACTERS] if isinstance(number, str | int) else kind
 
     def document(self) -> dict[str, Json]:
         """Return what a hook gets as `event`."""

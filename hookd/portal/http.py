@@ -99,7 +99,8 @@ class Client:
                 location = response.headers.get("Location", "") if response.is_redirect else ""
                 return Answer(response.status_code, location, _document(body))
         except (requests.RequestException, OSError, ValueError) as error:
-            raise _unreachable(host, error, patience) from error
+            # Without its cause, whose text has the address, and in it a token or the app's secret.
+            raise _unreachable(host, error, patience) from None
         finally:
             exchange.end()
             del self._current.exchange
@@ -131,7 +132,6 @@ def _unreachable(host: str, error: Exception, patience: Patience) -> PortalError
         return PortalError(f"{host}: the call was given up.", "aborted")
     if isinstance(error, requests.Timeout) or not patience.left_s:
         return PortalError(f"{host}: its answer was not there in time.", "slow")
-    # The text of the error may hold the address, and with it a token.
     return PortalError(f"{host}: cannot be reached ({_cause(error)}).", "unreachable")
 
 

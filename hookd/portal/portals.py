@@ -211,6 +211,14 @@ class Portals:
             row = {"site": portal.site, "member_id": portal.member_id}
             connection.execute(update(_PORTALS).filter_by(**row).values(**values))
 
+    def move(self, portal: Portal) -> None:
+        """
+        Note where the portal is now, as an authorization server said.
+        """
+        with self._database().write() as connection:
+            row = update(_PORTALS).filter_by(site=portal.site, member_id=portal.member_id)
+            connection.execute(row.values(endpoint=portal.endpoint))
+
     def note_trouble(self, site: str, member_id: str, trouble: str) -> None:
         """
         Note why the portal's tokens are of no more use.

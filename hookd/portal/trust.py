@@ -13,6 +13,7 @@ overwritten by less. What an application token is compared with is all that hook
     install      an access token that is confirmed
 """
 
+import dataclasses
 import hashlib
 import hmac
 import threading
@@ -31,7 +32,7 @@ from hookd.portal.portals import Portal, Portals, Tokens
 INSTALL, UPDATE, UNINSTALL = "ONAPPINSTALL", "ONAPPUPDATE", "ONAPPUNINSTALL"
 CONFIRM_S = 5.0  # to ask an authorization server, in a thread that others wait for
 CONFIRMING_MAX = 2  # at once: strangers can have it done, and may not take all threads for it
-REMEMBERED_S = 600.0  # a confirmed user's token: every placement of an older portal would ask again
+REMEMBERED_S = 600.0  # what was confirmed: every page of an older portal, or of one with two hosts, would ask again
 REMEMBERED_MAX = 1000
 
 log = structlog.get_logger("hookd.portal")
@@ -62,7 +63,7 @@ class Trust:
         self._portals = portals
         self._oauth = oauth
         self._confirming = threading.Semaphore(CONFIRMING_MAX)
-        self._remembered: dict[bytes, float] = {}  # digest of a confirmed user's token → until when
+        self._remembered: dict[bytes, float] = {}  # digest of a user's token, or a host → until when
         self._remembering = threading.Lock()
 
     def check_event(self, terms: Terms, event: Event) -> None:
@@ -104,10 +105,10 @@ class Trust:
                 raise _untrusted(terms.site, "APPLICATION_TOKEN")
         elif not claim.access_token:
             raise _untrusted(terms.site, "AUTH_ID")
-        elif not self._is_remembered(terms, claim):
-            self._confirm(terms, claim)
-            self._remember(terms, claim)
-        return portal
+        elif not self._is_remembered(key := _digest(terms, claim, claim.access_token)):
+            portal = self._found_at(portal, self._confirm(terms, claim))
+            self._remember(key, claim.expires_in_s)
+        return self._followed(terms, claim, portal)
 
     def install(self, terms: Terms, claim: Claim) -> Portal:
         """
@@ -140,6 +141,31 @@ class Trust:
         self._portals.install(portal, tokens, claim.application_token)
         log.info("portal_installed", site=terms.site, portal=portal.member_id, host=portal.host)
         return portal
+
+    def _followed(self, terms: Terms, claim: Claim, portal: Portal) -> Portal:
+        """
+        Return *portal* as it is now, where it says to have another host than it had.
+
+        A page may be framed by the host that is kept, and nobody else: after a renaming it would stay blank. The new
+        host is asked for where all others come from.
+        """
+        key = _digest(terms, claim, claim.domain)
+        if claim.domain in ("", portal.host) or not claim.access_token or self._is_remembered(key):
+            return portal
+        try:
+            portal = self._found_at(portal, self._confirm(terms, claim))
+            self._remember(key)
+        except (UntrustedError, BusyError) as error:
+            log.warning("portal_not_followed", site=terms.site, portal=portal.member_id, error=str(error))
+        return portal
+
+    def _found_at(self, portal: Portal, owner: Owner) -> Portal:
+        if owner.endpoint == portal.endpoint:
+            return portal
+        moved = dataclasses.replace(portal, endpoint=owner.endpoint)
+        self._portals.move(moved)
+        log.info("portal_moved", site=portal.site, portal=portal.member_id, host=moved.host)
+        return moved
 
     def _reinstall(self, terms: Terms, claim: Claim) -> None:
         """Keep what a proven portal says anew, if that is confirmed; if it is not, its event counts all the same."""
@@ -189,21 +215,21 @@ class Trust:
             raise UntrustedError(f"site {terms.site}: the access token belongs to another {what}")
         return owner
 
-    def _is_remembered(self, terms: Terms, claim: Claim) -> bool:
+    def _is_remembered(self, key: bytes) -> bool:
         with self._remembering:
-            return self._remembered.get(_digest(terms, claim), 0.0) > time.monotonic()
+            return self._remembered.get(key, 0.0) > time.monotonic()
 
-    def _remember(self, terms: Terms, claim: Claim) -> None:
+    def _remember(self, key: bytes, most_s: float = REMEMBERED_S) -> None:
         now = time.monotonic()
         with self._remembering:
             if len(self._remembered) >= REMEMBERED_MAX:
                 self._remembered = {key: until for key, until in self._remembered.items() if until > now}
             if len(self._remembered) < REMEMBERED_MAX:
-                self._remembered[_digest(terms, claim)] = now + min(REMEMBERED_S, claim.expires_in_s)
+                self._remembered[key] = now + min(REMEMBERED_S, most_s)
 
 
-def _digest(terms: Terms, claim: Claim) -> bytes:
-    return hashlib.sha256(f"{terms.site} {claim.member_id} {claim.access_token}".encode()).digest()
+def _digest(terms: Terms, claim: Claim, what: str) -> bytes:
+    return hashlib.sha256(f"{terms.site} {claim.member_id} {what}".encode()).digest()
 
 
 def _untrusted(site: str, where: str) -> UntrustedError:

@@ -79,6 +79,7 @@ class Account:
 
     Attributes:
         name: In its addresses; `rename` changes it.
+        host: The same; the loopback has two names.
         users: Id → whether an administrator.
         webhooks: Secret of an incoming webhook → user.
         items: Type of object → id → its fields.
@@ -86,6 +87,7 @@ class Account:
     """
 
     name: str
+    host: str = "127.0.0.1"
     member_id: str = field(default_factory=lambda: secrets.token_hex(16))
     application_token: str = field(default_factory=lambda: secrets.token_hex(16))
     server: str = "oauth.bitrix.info"
@@ -166,7 +168,11 @@ class Bitrix24:
             self._accounts[name] = account
 
     def endpoint(self, account: Account) -> str:
-        return f"{self.url}/portal/{account.name}/rest/"
+        return f"http://{self.domain(account)}/portal/{account.name}/rest/"
+
+    def domain(self, account: Account) -> str:
+        """Return the portal's host, with the port."""
+        return f"{account.host}:{self._server.server_address[1]}"
 
     def issue(self, account: Account, user_id: int = 1, *, app_id: str = APP_ID, lasts_s: float = TOKEN_S) -> Issued:
         """Make a pair of tokens."""
@@ -192,7 +198,7 @@ class Bitrix24:
     def auth(self, account: Account, user_id: int | None = 1, *, with_refresh: bool = False) -> dict[str, Json]:
         """Return the `auth` of an event; without tokens where no user is behind it."""
         found: dict[str, Json] = {
-            "domain": f"{account.name}.bitrix24.com",
+            "domain": self.domain(account),
             "client_endpoint": self.endpoint(account),
             "server_endpoint": f"https://{account.server}/rest/",
             "member_id": account.member_id,
@@ -229,7 +235,7 @@ class Bitrix24:
         """Return the fields of a placement, as the page around it has them."""
         issued = self.issue(account, user_id)
         fields = {
-            "DOMAIN": f"{account.name}.bitrix24.com",
+            "DOMAIN": self.domain(account),
             "PROTOCOL": "1",
             "LANG": "ru",
             "APP_SID": secrets.token_hex(16),
@@ -297,7 +303,7 @@ class Bitrix24:
             "version": 1,
             "status": account.status,
             "scope": account.scope,
-            "domain": f"{account.name}.bitrix24.com",
+            "domain": self.domain(account),
             "uri": self.endpoint(account).removesuffix("rest/"),
             "client_endpoint": self.endpoint(account),
             "member_id": account.member_id,
