@@ -195,7 +195,7 @@ class _Faults(Exception):
 
 def _read_case(path: Path, file: str, parts: tuple[str, ...]) -> Case:
     point = _point(file, parts)
-    table = _table(path, file)
+    table = _table(path, file, point)
     problems = [Problem(file, 0, *fault) for fault in _faults(point, table)]
     if problems:
         raise _Faults(problems)
@@ -236,7 +236,7 @@ def _job(file: str, parts: tuple[str, ...]) -> Point:
     return point
 
 
-def _table(path: Path, file: str) -> dict[str, Json]:
+def _table(path: Path, file: str, point: Point) -> dict[str, Json]:
     try:
         table = documents.parse(path.read_bytes())
     except OSError as error:
@@ -244,7 +244,7 @@ def _table(path: Path, file: str) -> dict[str, Json]:
     except NotJsonError as error:
         raise _Faults([not_json(file, error)]) from error
     if not isinstance(table, dict):
-        raise _Faults([Problem(file, 0, "a case is a JSON object.", f"Keys: {', '.join(_KEYS)}.")])
+        raise _Faults([Problem(file, 0, "a case is a JSON object.", f"Keys: {', '.join(_known(point))}.")])
     return table
 
 
@@ -258,7 +258,7 @@ def not_json(file: str, error: NotJsonError) -> Problem:
 
 
 def _faults(point: Point, table: dict[str, Json]) -> Iterator[tuple[str, str]]:
-    known = [key for key in _KEYS if key not in (_POINT_KEYS if point.is_job else _JOB_KEYS)]
+    known = _known(point)
     unknown = [key for key in table if key not in known]
     for key in unknown:
         yield f"{key}: there is no such key{meant(key, known)}", f"Keys: {', '.join(known)}."
@@ -281,6 +281,11 @@ def _faults(point: Point, table: dict[str, Json]) -> Iterator[tuple[str, str]]:
         yield "nothing is expected.", 'Write "outcome", "reply" or both.'
     if "reply" in table and point.unchanged is Unchanged.NOTHING:
         yield "reply: this point's reply has no data.", 'Leave it out and write "outcome".'
+
+
+def _known(point: Point) -> list[str]:
+    """The keys that a case of *point* may have."""
+    return [key for key in _KEYS if key not in (_POINT_KEYS if point.is_job else _JOB_KEYS)]
 
 
 def _request(point: Point, table: dict[str, Json], file: str) -> Json:

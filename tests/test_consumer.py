@@ -104,7 +104,7 @@ def test_the_consumer_comes_with_the_first_job(serve: Callable[..., Server]) -> 
     assert [line["code"] for line in server.lines("consumer_ended")] == [-signal.SIGKILL]
 
 
-def test_gunicorn_alone_says_that_nobody_does_the_jobs(tmp_path: Path, serve: Callable[..., Server]) -> None:
+def test_gunicorn_alone_says_that_nobody_does_the_jobs(serve: Callable[..., Server]) -> None:
     """
     Without the supervisor jobs are promised and wait, and /readyz says that the consumer is missing.
     """
@@ -295,8 +295,7 @@ def test_a_full_disk_loses_nothing(serve: Callable[..., Server]) -> None:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
 
     refused = server.explain(PHONE, {"phone": "late"})
-    server.wait(lambda: bool(server.lines("consumer_held_up") or server.lines("dbos")) or True, "a word", 5)
-    time.sleep(2)
+    time.sleep(2)  # in which the running job ends, and nothing can be recorded
     for pid in full:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     accepted.append(server.post(PHONE, {"phone": "later"}).json()["data"]["phone"])
