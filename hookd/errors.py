@@ -120,6 +120,12 @@ class UntrustedError(RefusedError):
     code = "untrusted"
 
 
+class ExpiredPageError(RefusedError):
+    """A page in a portal was open for too long: the proof that it was opened with is no longer good."""
+
+    code = "expired"
+
+
 class BusyError(SenderError):
     """There is too much of this to do at the moment; it is tried again later."""
 
@@ -243,6 +249,12 @@ class SandboxError(OperatorError):
     """The sandbox cannot be started or does not answer."""
 
     code = "sandbox"
+
+
+class StoppedError(OperatorError):
+    """hookd is stopping, and does nothing new."""
+
+    code = "stopping"
 
 
 class StorageError(OperatorError):

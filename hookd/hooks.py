@@ -32,7 +32,7 @@ from hookd import __version__
 from hookd.errors import LoadError, Problem
 from hookd.metrics import BROKEN, RELOADS
 from hookd.names import meant
-from hookd.points import ALIASES, JOB_NAME, JOBS, POINTS, table_of
+from hookd.points import ALIASES, FOLDERS, JOB_NAME, JOBS, PLACEMENTS, POINTS, kind_of, point_of, table_of
 from hookd.tools.lists import FOLDER as LISTS
 from hookd.tools.lists import names as list_names
 
@@ -41,8 +41,10 @@ SETTLE_S = 0.05  # a file that changes between two looks is still being written
 SETTLE_LOOKS = 6  # then it is read as it is; the next look finds the rest
 SETTINGS_FILE = "settings.toml"
 SHOWN_MAX = 20  # names in a message
+TITLE = "title"  # of a placement: what its button or tab says; the portal reads it, not the hook
 ALL_HOOKS = "all"  # the table of settings.toml that every hook gets
 LIB = "lib"
+TEMPLATES, TEMPLATE_SUFFIX = "templates", ".html"
 ACCEPTED_BY = f"hookd {__version__}, Python {sys.version_info.major}.{sys.version_info.minor}"
 
 # Characters that show a reader another program than the one that runs (Trojan Source, CVE-2021-42574).
@@ -60,16 +62,17 @@ class Hook:
     One version of one hook that was found good.
 
     Attributes:
-        kind: "point" or "job".
-        name: The point, or "jobs/" and the job's name.
+        kind: "point", "job" or "placement".
+        name: The point, or "jobs/" and the job's name, or "placements/" and the placement's.
         file: Path relative to the hooks directory.
         libs: The lib files that it uses, name → source.
-        digest: SHA-256 over the name, the source and the libs, hex.
+        digest: SHA-256 over the name, the source, the libs and the templates, hex.
         settings_keys: The settings that it reads by a literal key, with the line.
         tools: Those of the tools that act outside of the sandbox which its function names.
         lists: The lists that it names literally, with the line.
         jobs: The jobs that it enqueues by a literal name, with the line.
         warnings: What is legal in it but probably wrong.
+        templates: The templates that its pages are made with, name → source.
     """
 
     kind: str
@@ -83,6 +86,7 @@ class Hook:
     lists: tuple[tuple[str, int], ...] = ()
     jobs: tuple[tuple[str, int], ...] = ()
     warnings: tuple[Problem, ...] = ()
+    templates: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ class HookFiles:
         self._accepted = Accepted(state / "sites" / site) if state else None
         self._check = check
         self._stamps: Stamps | None = None
-        self._rejected: dict[str, tuple[str, Mapping[str, str], tuple[Problem, ...]]] = {}
+        self._rejected: dict[str, tuple[str, _Beside, tuple[Problem, ...]]] = {}
 
     def is_stale(self, stamps: Stamps) -> bool:
         """Whether the files have changed since the snapshot was made; *stamps* is what `look` sees now."""
@@ -177,7 +181,7 @@ class HookFiles:
         Until a hook was examined its last good version serves; where there is none, its runs fall back.
         """
         old = self.snapshot
-        libs = {Path(file).stem: source for file, source in files.items() if file.startswith(f"{LIB}/")}
+        beside = _beside(files)
         present = _present({*files, *unreadable})
         there = _There(await asyncio.to_thread(list_names, self.directory), _job_names(present))
         hooks = {name: good_before[name] for name in present if name in good_before}
@@ -190,15 +194,15 @@ class HookFiles:
             self._note_removed(name)
         for name in present:
             file, before = f"{name}.py", hooks.get(name)
-            is_known = file in files and before and is_current and _is_same(before, files[file], libs)
+            is_known = file in files and before and is_current and _is_same(before, files[file], beside)
             if is_known and before and not _missing(before, there):
                 broken.pop(name, None)
             else:
-                found, faults = await self._judge(name, files, unreadable, libs)
+                found, faults = await self._judge(name, files, unreadable, beside)
                 if found and (missing := _missing(found, there)):
                     found, faults = None, missing
                 if found is None and before and not is_current:
-                    before, _ = await self._examine(name, file, before.source, before.libs)
+                    before, _ = await self._examine(name, file, before.source, _Beside(before.libs, before.templates))
                 self._note(name, found, before, faults, old)
                 _put(hooks, name, found or before)
                 _put(broken, name, faults or None)
@@ -207,18 +211,18 @@ class HookFiles:
             await asyncio.to_thread(self._accepted.store, hooks)
 
     async def _judge(
-        self, name: str, files: Mapping[str, str], unreadable: Mapping[str, Problem], libs: Mapping[str, str]
+        self, name: str, files: Mapping[str, str], unreadable: Mapping[str, Problem], beside: "_Beside"
     ) -> tuple[Hook | None, tuple[Problem, ...]]:
         """The hook as its file is now, or what is wrong with it, which is found out once."""
         file = f"{name}.py"
         if file in unreadable:
             return None, (unreadable[file],)
-        source, known_libs, faults = self._rejected.pop(name, ("", {}, ()))
-        if not faults or source != files[file] or known_libs != libs:
-            found, faults = await self._examine(name, file, files[file], libs)
+        source, known, faults = self._rejected.pop(name, ("", _Beside({}, {}), ()))
+        if not faults or source != files[file] or known != beside:
+            found, faults = await self._examine(name, file, files[file], beside)
             if found:
                 return found, ()
-        self._rejected[name] = files[file], libs, faults
+        self._rejected[name] = files[file], beside, faults
         return None, faults
 
     def _read_settings(
@@ -231,22 +235,25 @@ class HookFiles:
         return settings, problems + others
 
     async def _examine(
-        self, name: str, file: str, source: str, libs: Mapping[str, str]
+        self, name: str, file: str, source: str, beside: "_Beside"
     ) -> tuple[Hook | None, tuple[Problem, ...]]:
-        answer = await self._check(
-            {"t": "check", "kind": _kind(name), "name": name, "file": file, "source": source, "libs": dict(libs)}
-        )
+        kind = kind_of(name)
+        message = {"t": "check", "kind": kind, "name": name, "file": file, "source": source, "libs": dict(beside.libs)}
+        if kind == "placement":
+            message["templates"] = dict(beside.templates)
+        answer = await self._check(message)
         problems = tuple(Problem(**problem) for problem in answer["problems"])
         if problems:
             return None, problems
-        used = {lib: libs[lib] for lib in answer["libs"]}
+        used = {lib: beside.libs[lib] for lib in answer["libs"]}
+        templates = {template: beside.templates[template] for template in answer["templates"]}
         warnings = tuple(Problem(**warning) for warning in answer["warnings"])
         keys = tuple((str(key), int(line)) for key, line in answer["settings_keys"])
         lists = tuple((str(key), int(line)) for key, line in answer["lists"])
         jobs = tuple((str(key), int(line)) for key, line in answer["jobs"])
-        digest = _digest(name, source, used)
+        digest = _digest(name, source, used, templates)
         tools = tuple(answer["tools"])
-        return Hook(_kind(name), name, file, source, used, digest, keys, tools, lists, jobs, warnings), ()
+        return Hook(kind, name, file, source, used, digest, keys, tools, lists, jobs, warnings, templates), ()
 
     def _note(
         self, name: str, found: Hook | None, before: Hook | None, problems: tuple[Problem, ...], old: Snapshot
@@ -323,14 +330,15 @@ def look(directory: Path) -> Stamps:
         OSError: The directory is there, but cannot be looked at.
     """
     stamps: dict[str, tuple[int, ...]] = {}
-    for folder in ("", LIB, JOBS):
+    for folder in ("", LIB, *FOLDERS, TEMPLATES):
+        suffix = TEMPLATE_SUFFIX if folder == TEMPLATES else ".py"
         try:
             with os.scandir(directory / folder) as found:
                 entries = list(found)
         except (FileNotFoundError, NotADirectoryError):
             continue  # anything else (no descriptors left, a mount that is gone) is no reason to drop hooks
         for entry in entries:
-            if not entry.name.endswith(".py") and (folder or entry.name != SETTINGS_FILE):
+            if not entry.name.endswith(suffix) and (folder or entry.name != SETTINGS_FILE):
                 continue
             if not entry.name.isprintable() or entry.name != entry.name.encode(errors="replace").decode():
                 continue  # no name of a hook or a lib file
@@ -402,6 +410,19 @@ def settings_of(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
     return snapshot.settings.get(name) or snapshot.settings.get(ALL_HOOKS) or {}
 
 
+def titles(directory: Path) -> dict[str, Any]:
+    """
+    Return what settings.toml in *directory* has for `title` of placements, by their names; nothing where it is broken.
+    """
+    try:
+        tables, _ = _settings(read_source(directory, SETTINGS_FILE), Snapshot())
+    except LoadError:
+        return {}
+    prefix = f"{PLACEMENTS}/"
+    found = {name.removeprefix(prefix): table.get(TITLE) for name, table in tables.items() if name.startswith(prefix)}
+    return {name: title for name, title in found.items() if title}
+
+
 def settings_warnings(hook: Hook, settings: Mapping[str, Any]) -> list[Problem]:
     """
     Return a warning for each settings key that *hook* reads and that is not there.
@@ -437,7 +458,7 @@ def unread_settings(hook: Hook, snapshot: Snapshot) -> list[Problem]:
             "Correct the name, or remove it.",
         )
         for key in snapshot.settings.get(hook.name, {})
-        if key not in named and key not in common
+        if key not in named and key not in common and not (hook.kind == "placement" and key == TITLE)
     ]
 
 
@@ -447,7 +468,7 @@ def _revive(name: str, kept: dict[str, Any]) -> Hook:
     kept["lists"] = tuple((key, line) for key, line in kept.get("lists", ()))
     kept["jobs"] = tuple((key, line) for key, line in kept.get("jobs", ()))
     kept["warnings"] = tuple(Problem(**warning) for warning in kept["warnings"])
-    return Hook(**{**kept, "kind": _kind(name), "name": name})
+    return Hook(**{**kept, "kind": kind_of(name), "name": name})
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,17 +497,30 @@ def _unknown(
 
 
 def _present(files: Collection[str]) -> list[str]:
-    """Names of the hooks that *files* are: points first, then jobs."""
-    jobs = sorted(file for file in files if file.startswith(f"{JOBS}/") and JOB_NAME.fullmatch(Path(file).stem))
-    return [name for name in POINTS if f"{name}.py" in files] + [file.removesuffix(".py") for file in jobs]
-
-
-def _kind(name: str) -> str:
-    return "job" if name.startswith(f"{JOBS}/") else "point"
+    """Names of the hooks that *files* are: points first, then jobs, then placements."""
+    found = [name for name in POINTS if f"{name}.py" in files]
+    for folder in FOLDERS:
+        names = sorted(file.removesuffix(".py") for file in files if file.startswith(f"{folder}/"))
+        found += [name for name in names if point_of(name)]
+    return found
 
 
 def _job_names(names: Iterable[str]) -> list[str]:
-    return [name.removeprefix(f"{JOBS}/") for name in names if _kind(name) == "job"]
+    return [name.removeprefix(f"{JOBS}/") for name in names if kind_of(name) == "job"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What stands beside a hook for its use: all lib files and templates of the site, name → source."""
+
+    libs: Mapping[str, str]
+    templates: Mapping[str, str]
+
+
+def _beside(files: Mapping[str, str]) -> _Beside:
+    libs = {Path(file).stem: source for file, source in files.items() if file.startswith(f"{LIB}/")}
+    templates = {Path(file).name: source for file, source in files.items() if file.startswith(f"{TEMPLATES}/")}
+    return _Beside(libs, templates)
 
 
 def _pending(name: str) -> Problem:
@@ -501,12 +535,17 @@ def _put(table: dict[str, Any], name: str, value: Any) -> None:
         table[name] = value
 
 
-def _is_same(hook: Hook, source: str, libs: Mapping[str, str]) -> bool:
-    return hook.source == source and all(libs.get(name) == text for name, text in hook.libs.items())
+def _is_same(hook: Hook, source: str, beside: _Beside) -> bool:
+    return (
+        hook.source == source
+        and all(beside.libs.get(name) == text for name, text in hook.libs.items())
+        and all(beside.templates.get(name) == text for name, text in hook.templates.items())
+    )
 
 
-def _digest(name: str, source: str, libs: Mapping[str, str]) -> str:
+def _digest(name: str, source: str, libs: Mapping[str, str], templates: Mapping[str, str]) -> str:
     parts = [name, source, *(part for name in sorted(libs) for part in (name, libs[name]))]
+    parts += [part for name in sorted(templates) for part in (f"{TEMPLATES}/{name}", templates[name])]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -531,7 +570,7 @@ def _settings(text: str | None, old: Snapshot) -> tuple[Mapping[str, Mapping[str
     except (ValueError, RecursionError) as error:  # a number of 5000 digits is a plain ValueError
         remedy = "The settings before this edit stay in force." if old.settings else "Hooks run without settings."
         return old.settings, (Problem(SETTINGS_FILE, 0, f"is no TOML: {error}.", remedy),)
-    jobs = tables.pop(JOBS, {})
+    folders = {folder: tables.pop(folder, {}) for folder in FOLDERS}
     problems = [
         Problem(SETTINGS_FILE, 0, f"[{name}] is no point{meant(name, POINTS)}", f"[{ALL_HOOKS}] is for all hooks.")
         if isinstance(table, dict)
@@ -541,10 +580,12 @@ def _settings(text: str | None, old: Snapshot) -> tuple[Mapping[str, Mapping[str
         for name, table in tables.items()
         if not isinstance(table, dict) or (name not in POINTS and name != ALL_HOOKS)
     ]
-    if not isinstance(jobs, dict) or not all(isinstance(table, dict) for table in jobs.values()):
-        problems.append(Problem(SETTINGS_FILE, 0, f"[{JOBS}] has tables only.", f"Write [{JOBS}.NAME] for a job."))
-        jobs = {}
-    tables |= {f"{JOBS}/{name}": table for name, table in jobs.items()}
+    for folder, named in folders.items():
+        if not isinstance(named, dict) or not all(isinstance(table, dict) for table in named.values()):
+            remedy = f"Write [{folder}.NAME] for a {folder.removesuffix('s')}."
+            problems.append(Problem(SETTINGS_FILE, 0, f"[{folder}] has tables only.", remedy))
+        else:
+            tables |= {f"{folder}/{name}": table for name, table in named.items()}
     common = tables.get(ALL_HOOKS, {})
     common = common if isinstance(common, dict) else {}
     own = {name: {**common, **table} for name, table in tables.items() if isinstance(table, dict)}
@@ -565,6 +606,9 @@ def _strangers(files: Iterable[str]) -> Iterable[Problem]:
         name = Path(file).stem
         if file.startswith(f"{JOBS}/") and not JOB_NAME.fullmatch(name):
             yield Problem(file, 0, f"{name} is no name of a job.", "Write it in a-z, 0-9 and _; a letter comes first.")
+        elif file.startswith(f"{PLACEMENTS}/") and not point_of(f"{PLACEMENTS}/{name}"):
+            remedy = "It is the place's code in a-z, 0-9 and _: call_card, or that of its family, or other."
+            yield Problem(file, 0, f"{name} is no name of a placement.", remedy)
         if "/" in file or file == SETTINGS_FILE or name in POINTS:
             continue
         if name in ALIASES:

@@ -58,6 +58,7 @@ class Point:
         in the unchanged reply when the request lacks it; None leaves it out. notes: What an integrator has to know,
         for `hookd new` and the docs. kept: What the call gets when the hook fails, in a sentence of the error.
         is_job: Whether it is none of the connector's, but durable work of hookd's own.
+        is_placement: Whether it is none of the connector's, but a page in a Bitrix24 portal.
     """
 
     name: str
@@ -78,17 +79,21 @@ class Point:
     notes: tuple[str, ...] = ()
     kept: str = "The connector got its own values back."
     is_job: bool = False
+    is_placement: bool = False
 
     @property
     def table(self) -> str:
-        """The table of its settings: points.process_client_phone, jobs.call_back."""
-        return table_of(self.name) if self.is_job else f"points.{self.name}"
+        """The table of its settings: points.process_client_phone, jobs.call_back, placements.call_card."""
+        return table_of(self.name) if self.is_job or self.is_placement else f"points.{self.name}"
 
 
 JOBS = "jobs"  # the directory of job hooks, and the beginning of their names
 JOB_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")  # of a file there, and of its function
 JOB_TIMEOUT_S = 60.0
-
+PLACEMENTS = "placements"  # the directory of placement hooks, and the beginning of their names
+PLACEMENT_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")  # of a file there, and of its function: a code in lower case
+PLACEMENT_TIMEOUT_S = 5.0  # an employee waits for the page
+FOLDERS = (JOBS, PLACEMENTS)  # of hooks that are none of the connector's
 
 RECORD_POINT = "process_record_file_path"
 RECORD_KEYS = (
@@ -327,25 +332,59 @@ def job_point(name: str) -> Point:
     )
 
 
+def placement_point(name: str) -> Point:
+    """
+    Return what the placement *name* is to whoever runs hooks: a point that asks with it, and reads a page.
+    """
+    return Point(
+        f"{PLACEMENTS}/{name}",
+        "Show a page in the portal.",
+        keys={},
+        unchanged=Unchanged.NOTHING,
+        has_call=False,
+        timeout_s=PLACEMENT_TIMEOUT_S,
+        kept="The employee was shown that the page failed.",
+        is_placement=True,
+    )
+
+
 def point_of(hook: str) -> Point | None:
     """
-    Return the point that the hook of this name answers, be it a job; None where no hook can be called so.
+    Return the point that the hook of this name answers, be it a job or a placement; None where no hook can be called
+    so.
     """
     folder, _, name = hook.rpartition("/")
     if folder == JOBS and JOB_NAME.fullmatch(name):
         return job_point(name)
+    if folder == PLACEMENTS and PLACEMENT_NAME.fullmatch(name):
+        return placement_point(name)
     return POINTS.get(hook)
+
+
+def kind_of(hook: str) -> str:
+    """
+    Return the kind of the hook of this name: point, job or placement.
+    """
+    return hook.partition("/")[0].removesuffix("s") if "/" in hook else "point"
 
 
 def job_names(hooks: Path) -> list[str]:
     """
     Return the names of the jobs in a site's hooks directory.
     """
+    return names_in(hooks, JOBS)
+
+
+def names_in(hooks: Path, folder: str) -> list[str]:
+    """
+    Return the names of the hooks in one *folder* of a site's hooks directory, such as jobs or placements.
+    """
     try:
-        files = os.listdir(hooks / JOBS)
+        files = os.listdir(hooks / folder)
     except OSError:
         return []
-    return sorted(name for name, suffix in map(os.path.splitext, files) if suffix == ".py" and JOB_NAME.fullmatch(name))
+    name_of = JOB_NAME if folder == JOBS else PLACEMENT_NAME
+    return sorted(name for name, suffix in map(os.path.splitext, files) if suffix == ".py" and name_of.fullmatch(name))
 
 
 def table_of(hook: str) -> str:

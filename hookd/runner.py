@@ -5,7 +5,7 @@ One run, from a request to a reply: the page to read first.
 
 Every way into hookd (HTTP, jobs, commands, tests of hooks) comes through `Runner.run`. It always returns a run with a
 valid reply; the only thing it raises is what the sender has to mend, before any hook was asked. To it a job is a point
-that is asked with the job and replies nothing.
+that is asked with the job and replies nothing, and a placement one that is asked with it and replies a page.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -25,6 +25,7 @@ from hookd.errors import Problem, ReplyError, Violation
 from hookd.hooks import Hook, settings_of
 from hookd.logs import mask
 from hookd.points import JOBS, RECORD_POINT, Point
+from hookd.portal.rest import Who
 from hookd.quarantine import Quarantine
 from hookd.sandbox.pool import Busy, End, Pool, Recipe, RunEnded, Worker
 from hookd.settings import JobSettings
@@ -210,6 +211,8 @@ class Runner:
         now: str | None = None,
         stand_in: StandIn | None = None,
         origin: Origin | None = None,
+        frame: Mapping[str, str] | None = None,
+        who: Who | None = None,
     ) -> Run:
         """
         Return the run of *site*'s hook for *point* on the request *document*.
@@ -222,6 +225,8 @@ class Runner:
             now: ISO time at which the hook's clock stands still (tests of hooks).
             stand_in: Answers calls of tools in this run (tests of hooks, commands with --live).
             origin: What the request came with, where it came by HTTP.
+            frame: What the page of a placement is shown in (`sandbox.templates.Frame`).
+            who: As whom the portal is asked; None leaves it to the site's settings.
 
         Raises:
             ContractError: No valid reply can be built from the request.
@@ -237,7 +242,7 @@ class Runner:
             self._without_hook(run, site, request)
         else:
             chosen = settings if settings is not None else settings_of(snapshot, point.name)
-            order = _Order(site, point, hook, chosen, now, limit_s is not None, stand_in or self._stand_in)
+            order = _Order(site, point, hook, chosen, now, limit_s is not None, stand_in or self._stand_in, frame, who)
             timeout_s = limit(site, point, limit_s)
             await self._with_hook(run, order, request, started=started, timeout_s=timeout_s, validated=validated)
         run.times_ms["total"] = (time.monotonic() - started) * 1000
@@ -428,7 +433,8 @@ class Runner:
     def _calls(self, order: "_Order", deadline: float) -> RunCalls | None:
         if not order.hook.tools:
             return None
-        return self._broker.begin(order.site.ground, order.hook.tools, deadline, order.stand_in)
+        ground = replace(order.site.ground, who=order.who) if order.who else order.site.ground
+        return self._broker.begin(ground, order.hook.tools, deadline, order.stand_in)
 
     def _read_answer(self, run: Run, order: "_Order", request: contract.Request, answer: dict[str, Any]) -> None:
         if "error" in answer:
@@ -456,6 +462,8 @@ class _Order:
     now: str | None
     is_shortened: bool
     stand_in: StandIn | None
+    frame: Mapping[str, str] | None
+    who: Who | None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -476,6 +484,8 @@ class _Order:
         if self.hook.digest not in worker.loaded:
             messages.append(load_message(self.hook))
         run = {"t": "run", "key": self.hook.digest, "document": document, "settings": self.settings, "now": self.now}
+        if self.hook.kind == "placement":
+            run["frame"] = self.frame
         return [*messages, run]
 
 
@@ -491,6 +501,7 @@ def load_message(hook: Hook) -> dict[str, Any]:
         "file": hook.file,
         "source": hook.source,
         "libs": dict(hook.libs),
+        "templates": dict(hook.templates),
     }
 
 

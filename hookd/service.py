@@ -9,6 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -17,20 +18,28 @@ from hookd import figure_files, metrics
 from hookd.alerts import Alerts
 from hookd.answers import pretend
 from hookd.documents import Json
-from hookd.errors import StorageError
+from hookd.errors import OperatorError, StoppedError, StorageError
+from hookd.hooks import titles
 from hookd.jobs import Jobs
 from hookd.journal import Journal
+from hookd.points import PLACEMENTS, Point, names_in
+from hookd.portal.binding import BIND_S, FAILED, Binding, Wish
+from hookd.portal.events import DIRECTORY as EVENTS
 from hookd.portal.oauth import ADDRESSES
+from hookd.portal.patience import Deadline
+from hookd.portal.portals import Portal
 from hookd.portal.side import PortalSide
 from hookd.quarantine import Quarantine
-from hookd.runner import Origin, Run, Runner
+from hookd.runner import Origin, Run, Runner, limit
 from hookd.sandbox import wire
 from hookd.sandbox.pool import Pool, RunEnded, State
 from hookd.settings import Settings
 from hookd.sites import POLL_S, Site, Sites
 from hookd.tools import Broker, make_tools
+from hookd.tools.threads import Threads
 
 START_S = 10.0  # hooks that are still being checked then have no more right to keep the others waiting
+LATE_S = 5.0  # beyond a run's deadline: it has ended long before, unless the loop has
 CHECK_S = 5.0  # to compile a hook and execute its module body; 2 MB of source take 2 s
 
 log = structlog.get_logger("hookd.service")
@@ -82,7 +91,9 @@ class Service:
             stand_in=None if keeps else pretend,
             note=self._note,
         )
+        self._binding = Threads("binding", 1)
         self.is_ready = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._on_ready = on_ready
         self._tasks: list[asyncio.Task[None]] = []
         self._unreadable = ""  # why the quarantine could not be read, told once
@@ -95,6 +106,7 @@ class Service:
             SandboxError: The sandbox cannot be started.
             SettingsError: The default site's settings are wrong.
         """
+        self._loop = asyncio.get_running_loop()
         figure_files.reserve()
         await self._refresh_quarantine()
         await self.pool.start()
@@ -128,10 +140,62 @@ class Service:
         if self.alerts:
             await self.alerts.close()
         self.jobs.close()
+        await asyncio.to_thread(self._binding.close)
         self.portal.close()
         self.runner.account()
         if self._journal:
             await asyncio.to_thread(self._journal.close)
+
+    def run_from_thread(self, site: Site, point: Point, document: Json, **options: Any) -> Run:
+        """
+        Return the run of *site*'s hook for *point*, as `Runner.run` does; for threads, which wait for it.
+
+        Raises:
+            StoppedError: hookd is stopping.
+        """
+        loop = self._loop
+        if loop is None or loop.is_closed() or not self.is_ready:
+            raise StoppedError("hookd is stopping")
+        run = self.runner.run(site, point, document, started=time.monotonic(), **options)
+        waiting = asyncio.run_coroutine_threadsafe(run, loop)
+        try:
+            return waiting.result(limit(site, point, None) + LATE_S)
+        except TimeoutError as error:
+            waiting.cancel()
+            raise StoppedError("the run did not end") from error
+
+    def bind(self, site: str, portal: Portal, base: str) -> list[Binding]:
+        """
+        Bind in *portal*, of the site named, what there are hook files for, and return what became of each; it blocks.
+
+        Args:
+            base: The site's address for portals; "" where that is not known.
+        """
+        found = self.sites.get(site)
+        if found is None or not base:
+            return [Binding("", "", FAILED, "hookd's own address is not known here: set public_url")]
+        who = self.portal.installed(portal, found.settings)
+        bindings = self.portal.binder.bind(who, wish(found.hooks.directory, base), Deadline(BIND_S))
+        states = Counter(one.state for one in bindings)
+        faults = [f"{one.code}: {one.why}" for one in bindings if one.state == FAILED]
+        tell = log.warning if faults else log.info
+        tell("portal_bound", site=site, portal=portal.member_id, **states, faults=faults[:10] or None)
+        return bindings
+
+    def rebind(self, site: str, member_id: str, base: str) -> None:
+        """
+        Bind anew what there are hook files for, soon: whoever says that it is time to does not wait.
+        """
+
+        def do() -> None:
+            try:
+                portal = self.portal.portals.find(site, member_id)
+                if portal:
+                    self.bind(site, portal, base)
+            except OperatorError as error:
+                log.error("portal_not_bound", site=site, portal=member_id, error=str(error))
+
+        self._binding.submit(do)
 
     def _note(self, run: Run, site: Site, request: Json, origin: Origin | None) -> None:
         if self._journal:
@@ -223,10 +287,18 @@ class Service:
         try:
             answer, _ = await self.pool.run(worker, [message], deadline)
         except wire.FrameError:
-            return _refusal(message, "this file and the lib files are larger than 4 MB together.", "Remove some.")
+            what = "this file, the lib files and the templates are larger than 4 MB together."
+            return _refusal(message, what, "Remove some.")
         finally:
             self.pool.release(worker, ("check", site))
         return answer
+
+
+def wish(hooks: Path, base: str) -> Wish:
+    """
+    Return what the site with these *hooks*, at the address *base*, wants to have bound.
+    """
+    return Wish(base, tuple(names_in(hooks, EVENTS)), tuple(names_in(hooks, PLACEMENTS)), titles(hooks))
 
 
 def _refusal(message: dict[str, Any], what: str, remedy: str) -> dict[str, Any]:
@@ -239,6 +311,7 @@ def _refusal(message: dict[str, Any], what: str, remedy: str) -> dict[str, Any]:
         "tools": [],
         "lists": [],
         "jobs": [],
+        "templates": [],
     }
 
 

@@ -31,7 +31,7 @@ ISOLATIONS = ("warm", "fresh")
 
 MIN_TOKEN_CHARACTERS = 16  # 16 random characters of base64 are 96 bits: past guessing over HTTP
 
-_TABLES = ("points", "jobs")  # of tables, one a name
+_TABLES = ("points", "jobs", "placements")  # of tables, one a name
 RECORDS_ROOTS = (Path("/var/spool/asterisk/monitor"),)  # Asterisk's own, and FreePBX's
 RECORDS_DAYS = 30
 
@@ -61,7 +61,7 @@ class Setting:
 @dataclass(frozen=True, slots=True)
 class PointSettings:
     """
-    Settings of one point; the rows of POINT_SETTINGS say what each means, None that there is none.
+    Settings of one point or placement; the rows of POINT_SETTINGS say what each means, None that there is none.
     """
 
     timeout_s: float | None = None
@@ -143,6 +143,7 @@ class Settings:
     log_format: str
     journal_days: int
     journal_mb: int
+    public_url: str
     site: SiteSettings
 
     @property
@@ -310,6 +311,12 @@ def _webhook(value: Any) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/"
 
 
+def _public_url(value: Any) -> str:
+    if not re.fullmatch(r"(?:https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*/?)?", _string(value)):
+        raise ValueError("an address such as https://hooks.example.com is expected")
+    return str(value).rstrip("/")
+
+
 def _methods(value: Any) -> tuple[str, ...]:
     is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
     if not is_list or not all(re.fullmatch(r"[A-Za-z0-9_.]*\*?", one) and one for one in value):
@@ -344,6 +351,9 @@ SETTINGS = (
     Setting("log_format", _choice("auto", "json", "text"), "auto", "auto: text on a terminal, else JSON."),
     Setting("journal_days", _integer(1, 3650), 14, "Days after which a run is gone from the journal."),
     Setting("journal_mb", _integer(8, 1_000_000), 256, "Megabytes of the journal; the oldest runs make room."),
+    Setting(
+        "public_url", _public_url, "", "Where Bitrix24 and its users reach hookd, such as https://hooks.example.com."
+    ),
 )
 
 SITE_SETTINGS = (
@@ -409,6 +419,8 @@ POINT_SETTINGS = (
     Setting("record", _RECORD, None, "What the journal keeps of this point's runs, instead of the site's record."),
 )
 
+# Of [placements.NAME]: those of a point, but for on_error. Whoever looks at a page that failed is told.
+PLACEMENT_SETTINGS = tuple(row for row in POINT_SETTINGS if row.name != "on_error")
 
 JOB_SETTINGS = (
     Setting("timeout_s", _seconds(1, 600), 60.0, "Seconds until a run of the job is stopped."),
@@ -457,7 +469,7 @@ def load(config: Path | None, working: Path) -> Settings:
     values = _read(name, {k: v for k, v in table.items() if k not in ("site", *_TABLES)}, SETTINGS, faults)
     site_table = table.get("site", {})
     site = _read(f"{name}: [site]", site_table, SITE_SETTINGS, faults)
-    points = _points(name, table.get("points", {}), faults) | _points(name, site.pop("points"), faults)
+    points = _points(name, table, faults) | _points(name, _popped(site), faults)
     jobs = _jobs(name, table.get("jobs", {}), faults) | _jobs(name, site.pop("jobs"), faults)
     _add_tokens(values, "operator_tokens", base, faults)
     files = [config] if config else []
@@ -487,7 +499,7 @@ def load_site(
     path = directory / SITE_NAME
     faults: list[str] = []
     site = _read(str(path), _toml(path) if path.exists() else {}, SITE_SETTINGS, faults)
-    points = dict(common) | _points(str(path), site.pop("points"), faults)
+    points = dict(common) | _points(str(path), _popped(site), faults)
     jobs = dict(common_jobs) | _jobs(str(path), site.pop("jobs"), faults)
     files = [path, *_add_files(site, directory, faults)]
     if faults:
@@ -554,8 +566,15 @@ def _read(where: str, table: Any, rows: tuple[Setting, ...], faults: list[str]) 
     return values
 
 
-def _points(where: str, tables: Any, faults: list[str]) -> dict[str, PointSettings]:
-    read = _read_tables(where, "points.process_client_phone", tables, POINT_SETTINGS, faults)
+def _popped(site: dict[str, Any]) -> dict[str, Any]:
+    return {kind: site.pop(kind) for kind in ("points", "placements")}
+
+
+def _points(where: str, tables: Mapping[str, Any], faults: list[str]) -> dict[str, PointSettings]:
+    """What is set for points, by name, and for placements, by "placements/" and their names."""
+    read = _read_tables(where, "points.process_client_phone", tables.get("points", {}), POINT_SETTINGS, faults)
+    pages = _read_tables(where, "placements.call_card", tables.get("placements", {}), PLACEMENT_SETTINGS, faults)
+    read |= {f"placements/{name}": values for name, values in pages.items()}
     return {name: PointSettings(**values) for name, values in read.items()}
 
 

@@ -23,7 +23,7 @@ from hookd.errors import SettingsError
 from hookd.hooks import HookFiles, Stamps, look
 from hookd.metrics import BROKEN
 from hookd.names import meant
-from hookd.points import POINTS
+from hookd.points import PLACEMENTS, POINTS, Point, point_of, table_of
 from hookd.settings import (
     DEFAULT_SITE,
     SITE_NAME,
@@ -265,12 +265,16 @@ def check_points(settings: SiteSettings, where: str) -> None:
     """
     faults = []
     for name, chosen in settings.points.items():
-        key = f"{where}: [points.{name}]"
-        point = POINTS.get(name)
+        point = point_of(name)
+        key = f"{where}: [{point.table if point else f'points.{name}'}]"
+        if point is None and name.startswith(f"{PLACEMENTS}/"):
+            remedy = "a placement's name is its code in lower case: [placements.call_card]"
+            faults.append(f"{where}: [{table_of(name)}]: {remedy}")
+            continue
         if point is None:
             faults.append(f"{key}: there is no such point{meant(name, POINTS)} Points: {', '.join(POINTS)}.")
             continue
-        faults += [f"{key} {fault}" for fault in _point_faults(name, chosen)]
+        faults += [f"{key} {fault}" for fault in _point_faults(point, chosen)]
     if faults:
         raise SettingsError("\n".join(faults))
 
@@ -304,8 +308,7 @@ def posix_zone(name: str) -> str:
     return "UTC0"
 
 
-def _point_faults(name: str, chosen: PointSettings) -> list[str]:
-    point = POINTS[name]
+def _point_faults(point: Point, chosen: PointSettings) -> list[str]:
     faults = []
     if point.is_fixed and chosen.timeout_s is not None:
         faults.append(f"timeout_s: it is fixed at {point.timeout_s:g} s by the connector; remove the key")

@@ -25,7 +25,7 @@ DEADLINE_S = 0.04
 PATIENCE_S = 20.0  # far beyond the deadline: a run that has not ended by then never would have
 CHECKED: dict[str, Any] = {
     "t": "checked",
-    **{key: [] for key in ("problems", "warnings", "libs", "settings_keys", "tools", "lists", "jobs")},
+    **{key: [] for key in ("problems", "warnings", "libs", "settings_keys", "tools", "lists", "jobs", "templates")},
 }
 ERROR = {"code": "error", "file": "f", "line": 1, "message": "m", "remedy": ""}
 
@@ -91,6 +91,7 @@ KEYS = (
     "tools",
     "lists",
     "jobs",
+    "templates",
     "id",
     "pid",
 )

@@ -354,7 +354,7 @@ def test_the_install_page_of_an_app_with_pages(server: Server, bitrix24: Bitrix2
     assert f'<script nonce="{nonce}" src="https://api.bitrix24.com/api/v1/"></script>' in reply.text
     assert fields["AUTH_ID"] not in reply.text
     assert event.status_code == 200
-    assert bitrix24.contacts == [ASKED]
+    assert bitrix24.contacts == [ASKED, *["POST /portal/paged/rest/batch"] * 2]  # what is bound, and binding
 
 
 def test_uninstalled_portals_are_strangers(server: Server, bitrix24: Bitrix24, acme: Account) -> None:

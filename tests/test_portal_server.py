@@ -114,8 +114,8 @@ def test_binds_what_it_knows(bitrix24: Bitrix24, acme: Account) -> None:
     told = [document.get("error") or document["result"] for _, document in found]
     assert told == [True, "ERROR_CORE", "ACCESS_DENIED", "ERROR_EVENT_NOT_FOUND", True]
     assert acme.bound == [
-        {"code": "ONCRMLEADADD", "handler": "https://h.example/event"},
-        {"code": "CALL_CARD", "handler": "https://h.example/p"},
+        {"code": "ONCRMLEADADD", "handler": "https://h.example/event", "title": ""},
+        {"code": "CALL_CARD", "handler": "https://h.example/p", "title": ""},
     ]
 
 

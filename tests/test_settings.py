@@ -99,6 +99,7 @@ def test_reads_every_setting(tmp_path: Path) -> None:
         log_format="json",
         journal_days=30,
         journal_mb=64,
+        public_url="",
         site=settings.SiteSettings(
             time_zone="Europe/Moscow",
             region="KZ",

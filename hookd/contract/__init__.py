@@ -61,6 +61,9 @@ class NoData(Enum):
 
 NO_DATA: Final = NoData.NO_DATA  # a reply that is only a state; None would be data that cancels
 
+PAGE_CHARACTERS_MAX = 1_048_576
+_PAGE = {"template": str, "context": dict, "title": str, "html": str}
+
 Outcome = Literal["ok", "unchanged", "cancelled"]
 
 
@@ -115,12 +118,13 @@ def preload() -> None:
 
 def read_request(point: Point, body: Json) -> Request:
     """
-    Return the request of *point* in *body*: the object itself, or the one under its key `params`. A job is its own.
+    Return the request of *point* in *body*: the object itself, or the one under its key `params`. A job and a placement
+    are their own.
 
     Raises:
         ContractError: No valid reply can be built: it is no object, or a required key is missing or of a wrong type.
     """
-    if point.is_job:
+    if point.is_job or point.is_placement:
         return Request(point, body, body, ())
     raw = _unwrapped(point, body)
     plan = _plan(point.name)
@@ -234,6 +238,8 @@ def read_change(request: Request, change: Json, *, is_cancel: bool) -> Reply:
     point = request.point
     if is_cancel:
         return _cancelled(point)
+    if point.is_placement:
+        return _page(change)
     if point.unchanged is Unchanged.NOTHING:
         return _ignored(point, change)
     if not isinstance(change, dict | None):
@@ -279,6 +285,17 @@ def _ignored(point: Point, change: Json) -> Reply:
         return Reply(NO_DATA, "ok" if point.is_job else "unchanged", ())
     what = "nobody reads what a job returns" if point.is_job else "this point's reply has no data"
     return Reply(NO_DATA, "ok", (Violation("", f"{shown(change)} is ignored: {what}."),))
+
+
+def _page(change: Json) -> Reply:
+    """The reply with the page that a worker made; one that was taken over may say anything."""
+    if change is None or change == {}:
+        return Reply(NO_DATA, "unchanged", ())
+    if type(change) is not dict or {key: type(value) for key, value in change.items()} != _PAGE:
+        raise ReplyError([Violation("", "is no page.")])
+    if len(change["html"]) > PAGE_CHARACTERS_MAX or len(change["title"]) > PAGE_CHARACTERS_MAX:
+        raise ReplyError([Violation("", f"the page is longer than {PAGE_CHARACTERS_MAX} characters.")])
+    return Reply(change, "ok", ())
 
 
 def _laid_over(point: Point, request: Request, changes: Mapping[str, Json]) -> Json:

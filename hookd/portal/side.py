@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hookd.jobs import Jobs
+from hookd.portal.binding import Binder
 from hookd.portal.events import Events, into_inbox
 from hookd.portal.http import Client
 from hookd.portal.limits import Limits
 from hookd.portal.oauth import ADDRESSES, App, OAuth
-from hookd.portal.portals import Portals
+from hookd.portal.portals import Portal, Portals
 from hookd.portal.renewal import Installed, Renewal
 from hookd.portal.rest import Rest, Webhook
+from hookd.portal.tickets import Tickets
 from hookd.portal.trust import Trust
+from hookd.portal.vault import Vault
 from hookd.settings import SiteSettings
 
 
@@ -30,9 +33,11 @@ class PortalSide:
         self._client = Client()
         oauth = OAuth(self._client, authorities)
         self.portals = Portals(state)
+        self.tickets = Tickets(Vault(state))
         self.trust = Trust(self.portals, oauth)
         self.events = Events(self.trust, into_inbox(jobs))
         self.rest = Rest(self.portals, Renewal(state, self.portals, oauth), self._client, Limits(state))
+        self.binder = Binder(self.rest)
 
     def account(self, site: str, settings: SiteSettings) -> Webhook | Installed:
         """
@@ -44,6 +49,12 @@ class PortalSide:
         if settings.bitrix_webhook:
             return Webhook(settings.bitrix_webhook)
         return self.rest.only(site, App(settings.bitrix_app_id, settings.bitrix_app_secret))
+
+    def installed(self, portal: Portal, settings: SiteSettings) -> Installed:
+        """
+        Return the app that *portal*, one of a site with these *settings*, has installed.
+        """
+        return Installed(portal.site, portal.member_id, App(settings.bitrix_app_id, settings.bitrix_app_secret))
 
     def close(self) -> None:
         """Close the database and all connections."""

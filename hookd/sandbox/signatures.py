@@ -18,6 +18,7 @@ Json = Any
 
 CALLS_MAX = 50  # of one run: a hook that needs more should ask for more at once
 ARGUMENT_BYTES = 1_048_576  # of the arguments of a call, as JSON
+FORM_FIELD = "hookd_page"  # of the forms in a page, by which their posts find back to it
 SECONDS_MAX = 10 * 366 * 86_400.0  # ten years, for what is kept
 INTEGER_MAX = 2**53  # what every JSON parser reads exactly
 

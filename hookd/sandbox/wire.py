@@ -6,16 +6,16 @@ socket in the broker, never to a message, and any violation of the protocol ends
 
 Broker to worker:
     {"t": "site", "zone": str, "posix_zone": str, "region": str, "area_code": str, "hours": {…}, "holidays": [...]}
-    {"t": "check", "key": str, "name": str, "file": str, "source": str, "libs": {name: source}}
+    {"t": "check", "key": str, "name": str, "file": str, "source": str, "libs": {name: source}, "templates": {…}}
     {"t": "load", "key": str, …the same fields…}
-    {"t": "run", "key": str, "document": {…}, "settings": {…}, "now": str | null}
+    {"t": "run", "key": str, "document": {…}, "settings": {…}, "now": str | null, "frame": {…} | null}
     {"t": "answer", "id": int, "value": Json} or {"t": "answer", "id": int, "error": {"message": str, "remedy": str}}
 Worker to broker:
     {"t": "ready"}
     {"t": "print", "text": str}, any number of times within a run
     {"t": "call", "id": int, "tool": str, "method": str, "arguments": {…}}, within a run: the next frame is its answer
     {"t": "checked", "problems": [...], "warnings": [...], "libs": [...], "settings_keys": [...], "tools": [...],
-     "lists": [...], "jobs": [...]}
+     "lists": [...], "jobs": [...], "templates": [...]}
     {"t": "done", "ok": Json} or {"t": "done", "cancel": true} or {"t": "done", "error": {…}}, with "cpu_s" and "rss_kb"
 """
 
@@ -112,10 +112,9 @@ def _check_checked(message: dict[str, Any]) -> None:
     for key in ("problems", "warnings"):
         for problem in message[key]:
             _check_texts(problem, PROBLEM_KEYS)
-    if not all(type(name) is str for name in message["libs"]):
-        raise FrameError("a lib file without a name")
-    if not all(type(name) is str for name in message["tools"]):
-        raise FrameError("a tool without a name")
+    for kind in ("libs", "tools", "templates"):
+        if not all(type(name) is str for name in message[kind]):
+            raise FrameError(f"{kind} without a name")
     for names in (message["settings_keys"], message["lists"], message["jobs"]):
         if not all(type(name) is str and type(line) is int for name, line in names):
             raise FrameError("a name that is none")

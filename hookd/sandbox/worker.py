@@ -18,7 +18,7 @@ from typing import Any
 
 from hookd.errors import LoadError, Problem, SandboxError
 from hookd.hours import Hours, parse_holidays, parse_hours
-from hookd.sandbox import acting, jail, language, wire
+from hookd.sandbox import acting, jail, language, templates, wire
 from hookd.sandbox.acting import Calls
 from hookd.sandbox.language import Function, Module, NotPlain, Session
 from hookd.sandbox.pure.call import PUBLIC as CALL_PUBLIC
@@ -26,6 +26,7 @@ from hookd.sandbox.pure.call import Call
 from hookd.sandbox.pure.clock import Clock
 from hookd.sandbox.pure.phones import Phones
 from hookd.sandbox.pure.settings import Settings
+from hookd.sandbox.templates import NO_FRAME, Frame, PageError, Templates
 
 CHANNEL_FD = 3
 PRINT_BYTES = 65_536  # of one run
@@ -60,6 +61,7 @@ class Program:
     Attributes:
         name: Its name, for `settings` and messages.
         entry: Name of the function to call.
+        templates: Those that the pages of a placement are made with; None where a hook makes no pages.
     """
 
     module: Module
@@ -67,6 +69,7 @@ class Program:
     name: str
     entry: str
     parameters: tuple[str, ...]
+    templates: Templates | None = None
 
     @property
     def modules(self) -> tuple[Module, ...]:
@@ -94,6 +97,7 @@ class Run:
     now: datetime | None
     site: Site
     calls: Calls
+    frame: Frame = NO_FRAME
 
 
 # Every pure tool: parameter name → how it is made for a run.
@@ -141,6 +145,35 @@ def warm_up() -> dict[str, str]:
     calls = Calls(lambda message: {"value": False}, language.plain)
     results["a hook that fails"] = repr(execute(program, Run("hook", request, {}, now, site, calls), printed.append))
     results["a hook that prints"] = "".join(printed)
+    return results | _warm_up_pages(site)
+
+
+# What the templates below fail at, and what they show: filters that load modules, an error that is looked for.
+_WARM = {
+    "warm.html": (
+        "{% extends 'base.html' %}{% block body %}{{ form_token }}{% for x in [3, 1]|sort %}{{ loop.index }}{{ x }}"
+        "{% endfor %}{{ '<b>'|upper }}{{ {'a': 1}|tojson }}{{ 'a b'|urlencode }}{{ 'https://a.b'|urlize }}"
+        "{{ 1.55|round(1) }}{{ 'a<b>c'|striptags }}{{ 'warm up'|truncate(5)|wordwrap(3)|title }}"
+        "{{ 12345|filesizeformat }}{{ [{'k': 1}]|groupby('k')|list|length }}{{ {'a': 1}|xmlattr }}"
+        "{% endblock %}"
+    ),
+    "base.html": "{% macro m(a) %}{{ a }}{% endmacro %}<p>{{ m(title) }}{% block body %}{% endblock %}",
+    "fails.html": "\n{{ nothing.at.all }}",
+}
+
+
+def _warm_up_pages(site: Site) -> dict[str, str]:
+    """Make a page, and fail to: Jinja loads some of itself only then."""
+    results = {}
+    for name in ("warm.html", "fails.html"):
+        source = f"def hook(placement):\n    return {{'template': '{name}', 'context': {{'title': '<i>'}}}}\n"
+        message = {"kind": "placement", "name": "hook", "file": "hook.py", "source": source, "libs": {}}
+        program = compile_program({**message, "templates": _WARM})
+        calls = Calls(lambda message: {}, language.plain)
+        run = Run("hook", {}, {}, None, site, calls, Frame("n", "t"))
+        results[f"a page of {name}"] = repr(execute(program, run, lambda text: None))
+    broken = {"broken.html": "{% if %}"}
+    results["a broken template"] = repr(templates.problems(broken, broken))
     return results
 
 
@@ -219,7 +252,8 @@ class Worker:
         program = self._programs[message["key"]]
         now = datetime.fromisoformat(message["now"]) if message["now"] else None
         calls = Calls(self._ask, language.plain)
-        run = Run(program.name, message["document"], message["settings"], now, self._site, calls)
+        frame = Frame(**message["frame"]) if message.get("frame") else NO_FRAME
+        run = Run(program.name, message["document"], message["settings"], now, self._site, calls, frame)
         answer = execute(program, run, lambda text: wire.write(CHANNEL_FD, {"t": "print", "text": text}))
         # Before the answer: finalizers of what the run left in cycles are still its own, and within its deadline. All
         # that was there before the fork is frozen, so this costs a few µs.
@@ -254,10 +288,13 @@ def check(message: Message) -> Message:
     return _checked((), program)
 
 
+_CHECKED = ("warnings", "libs", "settings_keys", "tools", "lists", "jobs", "templates")
+
+
 def _checked(problems: tuple[Problem, ...] | list[Problem], program: Program | None = None) -> Message:
     answer: Message = {"t": "checked", "problems": [asdict(problem) for problem in problems]}
     if program is None:
-        return answer | {"warnings": [], "libs": [], "settings_keys": [], "tools": [], "lists": [], "jobs": []}
+        return answer | {key: [] for key in _CHECKED}
     functions = [function for module in program.modules for function in module.functions.values()]
     return answer | {
         "warnings": [asdict(warning) for module in program.modules for warning in warnings(module)],
@@ -266,6 +303,7 @@ def _checked(problems: tuple[Problem, ...] | list[Problem], program: Program | N
         "tools": [name for name in program.parameters if name in ACTING_TOOLS],
         "lists": [list(name) for function in functions for name in function.list_names],
         "jobs": [list(name) for function in functions for name in function.job_names],
+        "templates": list(program.templates.names) if program.templates else [],
     }
 
 
@@ -317,7 +355,29 @@ def compile_program(message: Message) -> Program:
     problems = parameter_problems(function, message["file"], DOCUMENTS[kind])
     if problems:
         raise LoadError(problems)
-    return Program(module, libs, name, entry, function.parameters)
+    pages = _templates([module, *libs.values()], message.get("templates", {})) if kind == "placement" else None
+    return Program(module, libs, name, entry, function.parameters, pages)
+
+
+def _templates(modules: list[Module], sources: Mapping[str, str]) -> Templates:
+    """
+    Return the templates that a hook's *modules* name, out of all *sources* of the site.
+
+    Raises:
+        LoadError: One is not there, or is none.
+    """
+    named = [(module.file, text) for module in modules for text in module.templates]
+    used = templates.used([name for _, (name, _, _) in named], sources)
+    problems = [
+        problem
+        for file, (name, line, is_page) in named
+        if is_page
+        for problem in templates.missing([(name, line)], sources, file)
+    ]
+    problems += templates.problems(used, sources)
+    if problems:
+        raise LoadError(problems)
+    return Templates(used)
 
 
 def parameter_problems(function: Function, file: str, document: str) -> list[Problem]:
@@ -354,6 +414,8 @@ def execute(program: Program, run: Run, write: Callable[[str], None]) -> Message
         return _answer(program, run, session)
     except NotPlain as error:
         return {"error": {"code": "contract", "path": error.path, "message": error.message, "remedy": error.remedy}}
+    except PageError as error:
+        return {"error": {"code": "contract", "path": error.path, "message": error.message, "remedy": error.remedy}}
     except BaseException as error:
         code = "memory" if isinstance(error, MemoryError) else "error"
         return {"error": {"code": code, **asdict(language.explain(error, program.modules))}}
@@ -370,4 +432,17 @@ def _answer(program: Program, run: Run, session: Session) -> Message:
     result = function(**arguments)
     if result is CANCEL:
         return {"cancel": True}
-    return {"ok": language.plain(result)}
+    value = language.plain(result)
+    if program.templates is None or value is None or value == {}:
+        return {"ok": value}
+    return _page(program.templates, value, run)
+
+
+def _page(pages: Templates, value: Any, run: Run) -> Message:
+    run.calls.close()  # what is left to do calls nothing
+    try:
+        return {"ok": pages.page(value, run.document, run.frame)}
+    except (MemoryError, PageError):
+        raise
+    except Exception as error:  # the templates' own: the hook has returned
+        return {"error": {"code": "error", **asdict(pages.explain(error))}}

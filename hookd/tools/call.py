@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hookd.errors import ToolFailedError
+from hookd.portal.rest import Who
 from hookd.settings import SiteSettings
 
 Json = Any
@@ -24,12 +25,14 @@ class Ground:
     Attributes:
         directory: Where `secrets/` is.
         hooks: Where `lists/` is.
+        who: As whom its portal is asked, where the run is about one of its portals; None leaves it to the site.
     """
 
     name: str
     directory: Path
     hooks: Path
     settings: SiteSettings
+    who: Who | None = None
 
 
 @dataclass(slots=True, eq=False)

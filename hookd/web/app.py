@@ -72,7 +72,7 @@ def create_app(service: Service, *, is_multiprocess: bool) -> Flask:
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client has no types here
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
-    portal.add_routes(app, service, portal.no_hook)
+    portal.add_routes(app, service)
 
     @app.errorhandler(SenderError)
     def refuse(error: SenderError) -> Any:

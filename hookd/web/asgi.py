@@ -21,7 +21,8 @@ from hookd.web.server import load_settings
 
 _HAS_SERVED = mmap.mmap(-1, 1)  # shared by all processes, since they are forked from the one that imported this
 RETRY_S = 1.0  # between two starts of a process that fails
-APP_THREADS = 4  # for the Flask app: health, metrics and pages, never the connector
+# For the Flask app, never the connector: pages take PAGES_MAX of them at most, the rest is for events and health.
+APP_THREADS = 16
 
 
 class HttpProcess(UvicornWorker):  # type: ignore[misc]  # the base class has no types

@@ -7,12 +7,13 @@ for others says nothing that is worth framing, and a blank frame would help nobo
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from flask import Response, render_template
 
+from hookd.portal.binding import BOUND, FAILED, KEPT, Binding
 from hookd.portal.portals import Portal
 
 VENDOR_SCRIPTS = "https://api.bitrix24.com"
@@ -47,7 +48,18 @@ _NOTICES: Mapping[str, Mapping[str, Notice]] = MappingProxyType(
                 "trouble": Notice(
                     "Приложение сейчас не отвечает", ("Попробуйте ещё раз через минуту или скажите администратору.",)
                 ),
-                "installed": Notice("Приложение установлено", ("Портал подключён. Эту страницу можно закрыть.",)),
+                "failed": Notice(
+                    "Страница не получилась",
+                    (
+                        "При её подготовке произошла ошибка. Ваши данные в Битрикс24 не пострадали.",
+                        "Откройте страницу ещё раз. Если не поможет, передайте администратору этот номер:",
+                    ),
+                ),
+                "expired": Notice(
+                    "Страница устарела",
+                    ("Она была открыта слишком долго. Закройте её и откройте ещё раз.",),
+                ),
+                "nothing": Notice("Показать нечего", ("Для этой карточки у приложения ничего нет.",)),
             }
         ),
         "en": MappingProxyType(
@@ -65,7 +77,15 @@ _NOTICES: Mapping[str, Mapping[str, Notice]] = MappingProxyType(
                 "trouble": Notice(
                     "The app does not answer right now", ("Try again in a minute, or tell your administrator.",)
                 ),
-                "installed": Notice("The app is installed", ("The portal is connected. You can close this page.",)),
+                "failed": Notice(
+                    "This page did not work out",
+                    (
+                        "Something went wrong while it was being made. Nothing in your Bitrix24 was harmed.",
+                        "Open the page again. If that does not help, give this number to your administrator:",
+                    ),
+                ),
+                "expired": Notice("This page has expired", ("It was open for too long. Close it and open it again.",)),
+                "nothing": Notice("Nothing to show", ("The app has nothing on this card.",)),
             }
         ),
     }
@@ -73,9 +93,38 @@ _NOTICES: Mapping[str, Mapping[str, Notice]] = MappingProxyType(
 _RUSSIAN = ("ru", "ua", "kz", "by", "uz", "kg")  # languages whose speakers would rather read Russian than English
 
 
-def notice(
-    name: str, language: str, status: int, *, portal: Portal | None = None, detail: str = "", finishes: bool = False
-) -> Response:
+# Words of the page that ends an installation.
+_INSTALLED: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "ru": MappingProxyType(
+            {
+                "title": "Приложение установлено",
+                "connected": "Портал подключён.",
+                "bound": "Подключено к порталу",
+                "failed": "Не удалось подключить",
+                "portal": "Портал",
+                "event": "событие",
+                "placement": "страница",
+                "finish": "Всё равно завершить установку",
+            }
+        ),
+        "en": MappingProxyType(
+            {
+                "title": "The app is installed",
+                "connected": "The portal is connected.",
+                "bound": "Bound in the portal",
+                "failed": "Could not be bound",
+                "portal": "The portal",
+                "event": "event",
+                "placement": "page",
+                "finish": "Finish the installation all the same",
+            }
+        ),
+    }
+)
+
+
+def notice(name: str, language: str, status: int, *, portal: Portal | None = None, detail: str = "") -> Response:
     """
     Return the notice *name*.
 
@@ -83,21 +132,45 @@ def notice(
         language: Of the portal's pages, as it says.
         portal: The one that proved to be it; None where none did.
         detail: For whoever is asked for help.
-        finishes: Whether the page tells the portal that the installation is over.
     """
-    spoken = "ru" if language.lower() in _RUSSIAN else "en"
-    nonce = secrets.token_urlsafe(NONCE_BYTES)
-    found = _NOTICES[spoken][name]
+    nonce, found = make_nonce(), _NOTICES[spoken(language)][name]
     text = render_template(
-        "notice.html",
-        language=spoken,
-        nonce=nonce,
-        title=found.title,
-        lines=found.lines,
-        detail=detail,
-        finishes=finishes,
+        "notice.html", language=spoken(language), nonce=nonce, title=found.title, lines=found.lines, detail=detail
     )
     return secured(Response(text, status, content_type="text/html; charset=utf-8"), nonce, portal)
+
+
+def installed(language: str, portal: Portal, bindings: Sequence[Binding]) -> Response:
+    """
+    Return the page that ends an installation: it shows what was bound in *portal*, and tells it that all is done.
+
+    Where something failed it waits until somebody has read that.
+    """
+    nonce = make_nonce()
+    text = render_template(
+        "installed.html",
+        language=spoken(language),
+        words=_INSTALLED[spoken(language)],
+        nonce=nonce,
+        host=portal.host,
+        bound=[one for one in bindings if one.state in (BOUND, KEPT)],
+        failed=[one for one in bindings if one.state == FAILED],
+    )
+    return secured(Response(text, 200, content_type="text/html; charset=utf-8"), nonce, portal)
+
+
+def spoken(language: str) -> str:
+    """
+    Return the language in which whoever reads a portal's pages in *language* reads hookd's: ru or en.
+    """
+    return "ru" if language.lower() in _RUSSIAN else "en"
+
+
+def make_nonce() -> str:
+    """
+    Return a new nonce for the scripts and styles of one page.
+    """
+    return secrets.token_urlsafe(NONCE_BYTES)
 
 
 def secured(response: Response, nonce: str, portal: Portal | None) -> Response:
@@ -110,7 +183,7 @@ def secured(response: Response, nonce: str, portal: Portal | None) -> Response:
         f"script-src 'nonce-{nonce}' {VENDOR_SCRIPTS}",
         f"style-src 'nonce-{nonce}'",
         "img-src 'self' data: https:",
-        "connect-src 'self'",
+        f"connect-src 'self' {_origin(portal)}" if portal else "connect-src 'self'",  # the vendor's script asks there
         "form-action 'self'",
         "base-uri 'none'",
         f"frame-ancestors {framed_by}",

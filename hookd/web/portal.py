@@ -7,9 +7,11 @@ Who asks is no matter of hookd's own tokens here, nor of the machine it comes fr
 Events are answered with JSON, of which the portal reads the status alone; pages are for people, whatever went wrong.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -17,31 +19,46 @@ from flask import Flask, Response, jsonify, request
 
 from hookd import metrics
 from hookd.documents import Json
-from hookd.errors import BusyError, NotFormError, OperatorError, SenderError, TooLargeError
+from hookd.errors import (
+    BusyError,
+    ExpiredPageError,
+    NotFormError,
+    OperatorError,
+    SenderError,
+    TooLargeError,
+    UntrustedError,
+)
 from hookd.logs import mask
-from hookd.portal import codes, forms
-from hookd.portal.envelopes import Placement, read_placement
-from hookd.portal.events import hook_of
+from hookd.portal import forms
+from hookd.portal.envelopes import read_placement
 from hookd.portal.oauth import App
-from hookd.portal.portals import Portal
-from hookd.portal.trust import Terms
+from hookd.portal.trust import INSTALL, UPDATE, Terms
+from hookd.sandbox.signatures import FORM_FIELD
 from hookd.service import Service
 from hookd.settings import DEFAULT_SITE
-from hookd.web.pages import notice
+from hookd.web.pages import installed, notice
+from hookd.web.placements import Pages, Visit, until
 
-DIRECTORY = "placements"  # of hooks
+REBINDING = (
+    INSTALL,
+    UPDATE,
+)  # events after which an app is bound anew: its hooks may be others, or the portal's rights
+
+# An address of this machine, which nobody but it can open.
+_LOOPBACK = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?")
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:]{2,45}\](?::[0-9]{1,5})?")
 
 Body = Callable[[], bytes]
-# Makes the page of a placement that was believed: of a site, by a hook, whose name is "" where there is none.
-ShowPage = Callable[[str, str, Placement, Portal], Response]
+Fields = dict[str, Json]
 
 log = structlog.get_logger("hookd.web")
 
 
-def add_routes(app: Flask, service: Service, show: ShowPage) -> None:
+def add_routes(app: Flask, service: Service) -> None:
     """
     Add the routes to *app*.
     """
+    pages = Pages(service)
 
     def event(site: str = DEFAULT_SITE) -> Any:
         """Take an event: what is answered with 200 is on the disk."""
@@ -53,33 +70,22 @@ def add_routes(app: Flask, service: Service, show: ShowPage) -> None:
         if _is_event(body):
             return _take(service, site, body)
 
-        def installed(opened: Placement) -> Response:
+        def made(query: Fields, fields: Fields) -> Response:
+            opened = read_placement(query, fields)
             portal = service.portal.trust.install(_terms(service, site), opened.claim)
-            return notice("installed", opened.language, 200, portal=portal, detail=portal.host, finishes=True)
+            bindings = service.bind(site, portal, _base(service.settings.public_url, site))
+            return installed(opened.language, portal, bindings)
 
-        return _page(site, body, installed)
+        return _page(site, body, made)
 
     def placement(site: str = DEFAULT_SITE) -> Any:
-        """Show a page in the portal."""
-
-        def shown(opened: Placement) -> Response:
-            portal = service.portal.trust.check_placement(_terms(service, site), opened)
-            hook = hook_of(_hooks(service, site), DIRECTORY, codes.placement_hooks(opened.code))
-            return show(site, hook, opened, portal)
-
-        return _page(site, _body, shown)
+        """Show a page in the portal, or take what was filled in there."""
+        return _page(site, _body, lambda query, fields: pages.show(_visit(service, site, query, fields)))
 
     for name, view in {"event": event, "install": install, "placement": placement}.items():
         methods = ["POST"] if name == "event" else ["GET", "POST"]  # a portal opens some places without a form
         app.add_url_rule(f"/bitrix24/{name}", f"bitrix24_{name}", view, methods=methods)
         app.add_url_rule(f"/sites/<site>/bitrix24/{name}", f"site_bitrix24_{name}", view, methods=methods)
-
-
-def no_hook(site: str, hook: str, opened: Placement, portal: Portal) -> Response:
-    """
-    Return the page for a place that no hook answers.
-    """
-    return notice("no_hook", opened.language, 200, portal=portal, detail=opened.code)
 
 
 def _take(service: Service, name: str, body: Body) -> Any:
@@ -92,20 +98,56 @@ def _take(service: Service, name: str, body: Body) -> Any:
     except OperatorError as error:
         log.error("event_lost", site=name, error=str(error))
         return jsonify(state="error", error={"code": error.code, "message": "the event could not be kept"}), 503
+    if taken.event.code in REBINDING and service.settings.public_url:
+        service.rebind(name, taken.event.claim.member_id, _base(service.settings.public_url, name))
     return jsonify(state="success", hook=taken.hook or None, known=bool(taken.hook) and not taken.is_new)
 
 
-def _page(site: str, body: Body, make: Callable[[Placement], Response]) -> Response:
-    """Return the page that *make* makes, or one that says in words what is in its way."""
-    query: dict[str, Json] = {}
+def _visit(service: Service, site: str, query: Fields, fields: Fields) -> Visit:
+    """
+    Return who looks at which page: by the ticket in a form of a page, else as the portal says and proves.
+
+    Raises:
+        SenderError: It is no placement, or not believed.
+    """
+    token = fields.get(FORM_FIELD)
+    if not isinstance(token, str):
+        opened = read_placement(query, fields)
+        portal = service.portal.trust.check_placement(_terms(service, site), opened)
+        return Visit(site, opened, portal, {**query, **fields}, None, until(opened))
+    ticket = service.portal.tickets.open(site, token)
+    opened = read_placement({}, ticket.fields)
+    found = service.portal.portals.find(site, opened.claim.member_id)
+    if found is None or query.get("APP_SID", opened.session) != opened.session:
+        raise UntrustedError(f"site {site}: the page's token is of another page, or its portal removed the app")
+    form = {name: value for name, value in fields.items() if name != FORM_FIELD}
+    return Visit(site, opened, found, ticket.fields, form, ticket.until)
+
+
+def _base(public_url: str, site: str) -> str:
+    """
+    Return the address at which a portal reaches *site*: as it is set, else as the browser of its administrator does.
+    """
+    path = "" if site == DEFAULT_SITE else f"/sites/{site}"
+    if public_url:
+        return public_url + path
+    host = request.host
+    if not _HOST.fullmatch(host):
+        return ""
+    # Whatever is between, the portal takes addresses with https alone, but on the same machine.
+    return f"{'http' if _LOOPBACK.fullmatch(host) else 'https'}://{host}{path}"
+
+
+def _page(site: str, body: Body, make: Callable[[Fields, Fields], Response]) -> Response:
+    """Return the page that *make* makes of the query and the form, or one that says in words what is in its way."""
+    query: Fields = {}
     try:
         query = forms.parse_fields(request.query_string)
         sent = body()
-        opened = read_placement(query, forms.parse(sent, request.content_type or "") if sent else {})
-        return make(opened)
+        return make(query, forms.parse(sent, request.content_type or "") if sent else {})
     except SenderError as error:
         _note(error, site)
-        name = "busy" if isinstance(error, BusyError) else "refused"
+        name = _NOTICES.get(type(error), "refused")
         return notice(name, _language(query), error.status, detail=error.code)
     except OperatorError as error:
         log.error("page_failed", site=site, error=str(error))
@@ -152,6 +194,9 @@ def _is_event(body: Body) -> bool:
     except SenderError:
         return False
     return "event" in fields and "PLACEMENT" not in fields
+
+
+_NOTICES: Mapping[type[SenderError], str] = MappingProxyType({BusyError: "busy", ExpiredPageError: "expired"})
 
 
 def _language(query: dict[str, Json]) -> str:

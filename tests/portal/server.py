@@ -84,6 +84,7 @@ class Account:
         webhooks: Secret of an incoming webhook → user.
         items: Type of object → id → its fields.
         bound: What event.bind and placement.bind were asked for.
+        types: Numbers of the custom types of objects.
     """
 
     name: str
@@ -94,7 +95,8 @@ class Account:
     users: dict[int, bool] = field(default_factory=lambda: {1: True, 5: False})
     webhooks: dict[str, int] = field(default_factory=dict)
     items: dict[str, dict[int, dict[str, Json]]] = field(default_factory=dict)
-    bound: list[dict[str, str]] = field(default_factory=list)
+    bound: list[dict[str, Json]] = field(default_factory=list)
+    types: list[str] = field(default_factory=lambda: ["183"])
     old_names: list[str] = field(default_factory=list)
     status: str = "L"
     scope: str = "crm,placement,telephony"
@@ -361,13 +363,18 @@ class Bitrix24:
 
     def _call(self, account: Account, user_id: int, method: str, fields: dict[str, Json]) -> Json:
         account.calls.append(method)
-        if self.failures.get(method):
-            raise self.failures[method].pop(0)
         if method == "batch":
+            self._fail(method)
             return {"result": self._batch(account, user_id, fields), "time": _time()}
         return {**self._one(account, user_id, method, fields), "time": _time()}
 
+    def _fail(self, method: str) -> None:
+        """Refuse *method*, if its next call is to be refused."""
+        if self.failures.get(method):
+            raise self.failures[method].pop(0)
+
     def _one(self, account: Account, user_id: int, method: str, fields: dict[str, Json]) -> dict[str, Json]:
+        self._fail(method)
         found = METHODS.get(method)
         if found is not None:
             return {"result": found(account, user_id, fields)}
@@ -434,17 +441,24 @@ def _bind(account: Account, user_id: int, fields: dict[str, Json]) -> Json:
     if codes.event(code) is None and codes.placement(code) is None:
         word = "EVENT" if "event" in fields else "PLACEMENT"
         raise Refusal(400, f"ERROR_{word}_NOT_FOUND", f"{word.title()} not found")
-    row = {"code": code.upper(), "handler": str(fields.get("handler", ""))}
-    if row in account.bound:
+    if not str(fields.get("handler", "")).startswith(("https://", "http://127.0.0.1:")):
+        raise Refusal(400, "ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
+    row = {"code": code.upper(), "handler": str(fields.get("handler", "")), "title": _title(fields)}
+    if [one for one in account.bound if (one["code"], one["handler"]) == (row["code"], row["handler"])]:
         raise Refusal(400, "ERROR_CORE", "Unable to set event handler: Handler already binded")
     account.bound.append(row)
     return True
 
 
+def _title(fields: dict[str, Json]) -> Json:
+    return {lang: text["TITLE"] for lang, text in fields.get("lang_all", {}).items()} or fields.get("title", "")
+
+
 def _unbind(account: Account, user_id: int, fields: dict[str, Json]) -> Json:
     fields = {name.lower(): value for name, value in fields.items()}
     code = str(fields.get("event") or fields.get("placement") or "").upper()
-    kept = [row for row in account.bound if row["code"] != code]
+    handler = fields.get("handler")
+    kept = [row for row in account.bound if row["code"] != code or handler not in (None, row["handler"])]
     count, account.bound = len(account.bound) - len(kept), kept
     return {"count": count}
 
@@ -455,10 +469,23 @@ METHODS: Mapping[str, Method] = {
     "app.info": lambda account, user_id, _: {"ID": 1, "CODE": APP_ID, "STATUS": account.status, "INSTALLED": True},
     "event.bind": _bind,
     "event.unbind": _unbind,
-    "event.get": lambda account, user_id, _: [row for row in account.bound if codes.event(row["code"])],
+    "event.get": lambda account, user_id, _: [
+        {"event": row["code"], "handler": row["handler"], "auth_type": "0", "offline": "0"}
+        for row in account.bound
+        if codes.event(row["code"])
+    ],
     "placement.bind": _bind,
     "placement.unbind": _unbind,
-    "placement.get": lambda account, user_id, _: [row for row in account.bound if codes.placement(row["code"])],
+    "placement.get": lambda account, user_id, _: [
+        {"placement": row["code"], "userId": "0", "handler": row["handler"], "title": row["title"]}
+        for row in account.bound
+        if codes.placement(row["code"])
+    ],
+    "placement.list": lambda account, user_id, _: [
+        code.replace("<id>", number)
+        for code in codes.placements()
+        for number in (account.types if "<id>" in code else [""])
+    ],
     "crm.item.list": lambda account, user_id, _: {"items": [{"id": 1}, {"id": 2}]},
     "test.broken": lambda account, user_id, _: {"x": "y" * 5_000_000},
 }

@@ -101,6 +101,7 @@ def _module(
         lib_imports=tuple(libs),
         lib_names=tuple(transformer.lib_names),
         names=known.names,
+        templates=known.templates,
         warnings=tuple(_all_warnings([*known.warnings, *_compiler_warnings(noted, file)])),
         source=source,
     )

@@ -51,6 +51,7 @@ class Module:
         lib_names: (lib file, name in it or "", line) of each import from lib.
         names: What is bound at the top of the file.
         warnings: What is legal, but hardly meant.
+        templates: (name, line, whether it is the page's) of each text that names a template.
         source: The text, to quote from where something goes wrong.
     """
 
@@ -61,4 +62,5 @@ class Module:
     warnings: tuple[Problem, ...]
     lib_names: tuple[tuple[str, str, int], ...] = ()
     names: frozenset[str] = frozenset()
+    templates: tuple[tuple[str, int, bool], ...] = ()
     source: str = field(default="", repr=False)

@@ -3,6 +3,7 @@ What a file says about itself before it is compiled: names, functions, and what 
 """
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from hookd.sandbox.language.modules import OFFERED
 
 _LEGACY_KEYS = frozenset({"call", "conversation"})
 _ODD_SHOWN_MAX = 60
+_TEMPLATE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.html")
 # To look for the nearest name takes time with the square of the names; a file can have ten thousand.
 _UNKNOWN_MAX = 20
 _KNOWN_COMPARED_MAX = 500
@@ -32,6 +34,7 @@ class Survey:
         bound: Every name that is bound anywhere in it, in any scope.
         names: Those bound at its top.
         modules: Names that nothing but imports of one offered module binds, and that module.
+        templates: (name, line, whether it is the page's) of each text that names a template.
     """
 
     bound: frozenset[str]
@@ -39,6 +42,7 @@ class Survey:
     modules: Mapping[str, str]
     functions: Mapping[str, Function]
     warnings: tuple[Problem, ...]
+    templates: tuple[tuple[str, int, bool], ...] = ()
 
 
 def survey(tree: ast.Module, file: str, builtins: frozenset[str]) -> Survey:
@@ -60,6 +64,7 @@ def survey(tree: ast.Module, file: str, builtins: frozenset[str]) -> Survey:
         modules=_modules(nodes, counts),
         functions=functions,
         warnings=tuple(sorted(set(warnings), key=lambda problem: problem.line)),
+        templates=tuple(sorted(_templates(nodes), key=lambda found: found[1])),
     )
 
 
@@ -225,6 +230,20 @@ def _called_names(nodes: list[ast.AST], tool: str, methods: tuple[str, ...]) -> 
                 for value in node.args[:1] or named:
                     if isinstance(value, ast.Constant) and isinstance(value.value, str):
                         yield value.value, node.lineno
+
+
+def _templates(nodes: list[ast.AST]) -> Iterator[tuple[str, int, bool]]:
+    """Each text that is a template's name, and whether it stands as {"template": …}, be it one of several there."""
+    pages: set[ast.AST] = set()
+    for node in nodes:
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == "template":
+                    pages |= set(ast.walk(value)) if isinstance(value, ast.IfExp | ast.BoolOp) else {value}
+    for node in nodes:
+        match node:
+            case ast.Constant(value=str(name)) if node in pages or _TEMPLATE.fullmatch(name):
+                yield name, node.lineno, node in pages
 
 
 def _executed(nodes: list[ast.AST]) -> list[ast.AST]:

@@ -1,0 +1,215 @@
+"""
+What is bound in a portal: by the install page, after an update of the app, and from the command line.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hookd.portal.binding import event_codes, placement_codes
+from tests.conftest import Server, finish
+from tests.portal.server import Account, Bitrix24, Refusal
+from tests.portal.serving import SITE, serve_with
+
+HOOKS = {
+    "events/crm_requisite.py": "def crm_requisite(event): ...\n",
+    "events/oncrmdynamicitemadd_147.py": "def oncrmdynamicitemadd_147(event): ...\n",
+    "events/other.py": "def other(event): ...\n",
+    "placements/call_card.py": "def call_card(placement): ...\n",
+    "placements/crm_detail_activity.py": "def crm_detail_activity(placement): ...\n",
+    "placements/crm_lead_detail_activity.py": "def crm_lead_detail_activity(placement): ...\n",
+    "placements/other.py": "def other(placement): ...\n",
+    "settings.toml": (
+        "[placements.call_card]\ntitle = { ru = 'Заметки', en = 'Notes' }\n"
+        "[placements.crm_detail_activity]\ntitle = 'Calls'\n"
+    ),
+}
+EVENTS = [
+    "ONAPPUNINSTALL",
+    "ONAPPUPDATE",
+    "ONCRMREQUISITEADD",
+    "ONCRMREQUISITEUPDATE",
+    "ONCRMREQUISITEDELETE",
+    "ONCRMDYNAMICITEMADD_147",
+]
+ACTIVITIES = ["CONTACT", "COMPANY", "DEAL", "LEAD", "QUOTE", "ORDER", "SMART_INVOICE", "DYNAMIC_183", "DYNAMIC_1044"]
+
+
+@pytest.fixture(scope="module")
+def bitrix24() -> Iterator[Bitrix24]:
+    with Bitrix24() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def server(bitrix24: Bitrix24, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("server")
+    for name, text in HOOKS.items():
+        path = directory / "hooks" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    started = serve_with(bitrix24, directory, config=f'public_url = "https://hooks.example.com"\n{SITE}')
+    yield started
+    finish(started)
+
+
+def codes_of(account: Account, kind: str) -> set[str]:
+    handler = f"https://hooks.example.com/bitrix24/{kind}"
+    return {row["code"] for row in account.bound if row["handler"] == handler}
+
+
+def install(server: Server, bitrix24: Bitrix24, account: Account) -> str:
+    """Open the install page as the portal's administrator, and return it."""
+    fields = {**bitrix24.widget(account, "DEFAULT", user_id=1), "LANG": "en"}
+    reply = bitrix24.open(f"{server.url}/bitrix24/install", fields)
+    assert reply.status_code == 200
+    return reply.text
+
+
+def listed(page: str) -> dict[str, str]:
+    """Return what *page* lists: code → its tag or what went wrong."""
+    return dict(re.findall(r'<li><span>(.*?)</span><span class="\w+">(.*?)</span></li>', page))
+
+
+def test_installing_binds_what_there_are_hooks_for(server: Server, bitrix24: Bitrix24) -> None:
+    """
+    Files for one code and for families, with the portal's own custom types; the page shows all of it and goes on.
+    """
+    account = bitrix24.add("binds", types=["183", "1044"])
+
+    page = install(server, bitrix24, account)
+
+    places = {"CALL_CARD", *(f"CRM_{kind}_DETAIL_ACTIVITY" for kind in ACTIVITIES)}
+    assert (codes_of(account, "event"), codes_of(account, "placement")) == (set(EVENTS), places)
+    assert {row["code"]: row["title"] for row in account.bound if row["title"]} == {
+        "CALL_CARD": {"ru": "Заметки", "en": "Notes"},
+        **{f"CRM_{kind}_DETAIL_ACTIVITY": "Calls" for kind in ACTIVITIES if kind != "LEAD"},
+    }
+    assert listed(page) == {**dict.fromkeys(EVENTS, "event"), **dict.fromkeys(places, "page")}
+    assert "BX24.init(function () { BX24.installFinish(); });" in page
+
+
+def test_installing_again_changes_what_is_bound(server: Server, bitrix24: Bitrix24) -> None:
+    """
+    What is bound stays, what has no hook any more goes, and what others bound is none of hookd's business.
+    """
+    account = bitrix24.add("again")
+    gone = {"code": "CRM_DEAL_DETAIL_TAB", "handler": "https://hooks.example.com/bitrix24/placement", "title": ""}
+    others = {"code": "CALL_CARD", "handler": "https://other.example.com/bitrix24/placement", "title": ""}
+    account.bound += [gone, others]
+    install(server, bitrix24, account)
+    before = [dict(row) for row in account.bound]
+    account.calls.clear()
+
+    install(server, bitrix24, account)
+
+    assert gone not in before
+    assert others in before
+    assert account.bound == before
+    assert account.calls == ["batch", "event.get", "placement.get", "placement.list"]
+
+
+def test_what_cannot_be_bound_is_shown(server: Server, bitrix24: Bitrix24) -> None:
+    """
+    With the portal's own words; the page then waits for somebody to read them before it ends the installation.
+    """
+    account = bitrix24.add("fails")
+    bitrix24.failures["placement.bind"] = [Refusal(400, "ERROR_PLACEMENT_MAX_COUNT", "Only <b>one</b> allowed")]
+
+    page = install(server, bitrix24, account)
+
+    assert listed(page)["CALL_CARD"] == "ERROR_PLACEMENT_MAX_COUNT (Only  one  allowed)"
+    assert 'getElementById("finish").addEventListener("click"' in page
+    assert "CALL_CARD" not in codes_of(account, "placement")
+    assert codes_of(account, "event") == set(EVENTS)
+
+
+def test_a_portal_that_does_not_answer_is_installed_all_the_same(server: Server, bitrix24: Bitrix24) -> None:
+    """
+    Its tokens are kept; that nothing was bound is shown.
+    """
+    account = bitrix24.add("silent")
+    bitrix24.failures["batch"] = [Refusal(403, "insufficient_scope", "The request requires higher privileges")]
+
+    page = install(server, bitrix24, account)
+
+    assert list(listed(page)) == ["The portal"]
+    assert "insufficient_scope" in listed(page)["The portal"]
+    assert account.bound == []
+
+
+def test_an_update_of_the_app_binds_anew(server: Server, bitrix24: Bitrix24) -> None:
+    """
+    So does an app without pages when it is installed: the portal is answered at once, and bound soon after.
+    """
+    account = bitrix24.add("api-only")
+    bitrix24.install(f"{server.url}/bitrix24/install", account)
+    server.wait(lambda: codes_of(account, "event") == set(EVENTS), "binding")
+    server.wait(lambda: "CALL_CARD" in codes_of(account, "placement"), "binding")
+    account.bound.clear()
+
+    fields = bitrix24.event(account, "ONAPPUPDATE", {"VERSION": 2, "PREVIOUS_VERSION": 1, "LANGUAGE_ID": "ru"})
+    reply = bitrix24.send(f"{server.url}/bitrix24/event", fields)
+
+    assert reply.status_code == 200
+    server.wait(lambda: codes_of(account, "event") == set(EVENTS), "binding")
+
+
+def test_an_employee_binds_nothing(server: Server, bitrix24: Bitrix24) -> None:
+    """
+    Only an administrator installs the app anew.
+    """
+    account = bitrix24.add("employees")
+    install(server, bitrix24, account)
+    account.bound.clear()
+
+    reply = bitrix24.open(f"{server.url}/bitrix24/install", bitrix24.widget(account, "DEFAULT", user_id=5))
+
+    assert (reply.status_code, account.bound) == (403, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    {
+        "oncrmleadadd": ["ONCRMLEADADD"],
+        "catalog_price_on_add": ["CATALOG.PRICE.ON.ADD"],
+        "oncrmdynamicitemupdate_31": ["ONCRMDYNAMICITEMUPDATE_31"],
+        "onsomethingnew": ["ONSOMETHINGNEW"],
+        "onappinstall": [],
+        "other": [],
+    }.items(),
+)
+def test_the_codes_of_an_event_hook(name: str, expected: list[str]) -> None:
+    """
+    From a file's name back to what portals write; the app's own events are bound anyway, or not at all.
+    """
+    assert event_codes(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    {
+        "call_card": ["CALL_CARD"],
+        "crm_dynamic_183_detail_tab": ["CRM_DYNAMIC_183_DETAIL_TAB"],
+        "crm_funnels_toolbar": ["CRM_FUNNELS_TOOLBAR"],
+        "code_1c_page": ["1C_PAGE"],
+        "default": [],
+        "other": [],
+    }.items(),
+)
+def test_the_codes_of_a_placement_hook(name: str, expected: list[str]) -> None:
+    """
+    Of a family those that the portal has; what the app opens by itself is not bound.
+    """
+    assert placement_codes(name, ["CALL_CARD", "CRM_FUNNELS_TOOLBAR", "CRM_DYNAMIC_183_DETAIL_TAB"]) == expected
+
+
+def test_nothing_of_this_is_written_into_the_hooks(server: Server) -> None:
+    """
+    Binding reads what there is, and leaves the integrator's directory as it was.
+    """
+    found = {str(path.relative_to(server.directory / "hooks")) for path in (server.directory / "hooks").rglob("*.*")}
+
+    assert found == {str(Path(name)) for name in HOOKS}
