@@ -9,11 +9,12 @@ from hookd.jobs import Jobs
 from hookd.portal.events import Events, into_inbox
 from hookd.portal.http import Client
 from hookd.portal.limits import Limits
-from hookd.portal.oauth import ADDRESSES, OAuth
+from hookd.portal.oauth import ADDRESSES, App, OAuth
 from hookd.portal.portals import Portals
-from hookd.portal.renewal import Renewal
-from hookd.portal.rest import Rest
+from hookd.portal.renewal import Installed, Renewal
+from hookd.portal.rest import Rest, Webhook
 from hookd.portal.trust import Trust
+from hookd.settings import SiteSettings
 
 
 class PortalSide:
@@ -32,6 +33,17 @@ class PortalSide:
         self.trust = Trust(self.portals, oauth)
         self.events = Events(self.trust, into_inbox(jobs))
         self.rest = Rest(self.portals, Renewal(state, self.portals, oauth), self._client, Limits(state))
+
+    def account(self, site: str, settings: SiteSettings) -> Webhook | Installed:
+        """
+        Return as whom the hooks of *site* ask: by the webhook in its *settings*, else as its one portal's app.
+
+        Raises:
+            UnknownPortalError: There is no webhook, and no portal or more than one.
+        """
+        if settings.bitrix_webhook:
+            return Webhook(settings.bitrix_webhook)
+        return self.rest.only(site, App(settings.bitrix_app_id, settings.bitrix_app_secret))
 
     def close(self) -> None:
         """Close the database and all connections."""
