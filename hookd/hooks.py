@@ -32,7 +32,7 @@ from hookd import __version__
 from hookd.errors import LoadError, Problem
 from hookd.metrics import BROKEN, RELOADS
 from hookd.names import meant
-from hookd.points import ALIASES, JOB_NAME, JOBS, POINTS, table_of
+from hookd.points import ALIASES, EVENTS, JOBS, KINDS, NAMES, POINTS, kind_of, table_of
 from hookd.tools.lists import FOLDER as LISTS
 from hookd.tools.lists import names as list_names
 
@@ -48,6 +48,8 @@ ACCEPTED_BY = f"hookd {__version__}, Python {sys.version_info.major}.{sys.versio
 # Characters that show a reader another program than the one that runs (Trojan Source, CVE-2021-42574).
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
+_MEANT = {JOBS: "a job", EVENTS: "an event"}
+
 Check = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 Stamps = Mapping[str, tuple[int, ...]]
 
@@ -60,8 +62,8 @@ class Hook:
     One version of one hook that was found good.
 
     Attributes:
-        kind: "point" or "job".
-        name: The point, or "jobs/" and the job's name.
+        kind: "point", "job" or "event".
+        name: The point, "jobs/" and the job's name, or "events/" and the name of a code or a family.
         file: Path relative to the hooks directory.
         libs: The lib files that it uses, name → source.
         digest: SHA-256 over the name, the source and the libs, hex.
@@ -103,9 +105,13 @@ class Snapshot:
     problems: tuple[Problem, ...] = ()
 
     @property
-    def has_jobs(self) -> bool:
-        """Whether there is a job hook, be it broken."""
-        return any(name.startswith(f"{JOBS}/") for name in (*self.hooks, *self.broken))
+    def has_durable(self) -> bool:
+        """Whether there is a hook of a job or of events, be it broken: then there is work for the consumer."""
+        return any(kind_of(name) in ("job", "event") for name in (*self.hooks, *self.broken))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a hook *name*, be it broken."""
+        return name in self.hooks or name in self.broken
 
 
 class HookFiles:
@@ -234,7 +240,7 @@ class HookFiles:
         self, name: str, file: str, source: str, libs: Mapping[str, str]
     ) -> tuple[Hook | None, tuple[Problem, ...]]:
         answer = await self._check(
-            {"t": "check", "kind": _kind(name), "name": name, "file": file, "source": source, "libs": dict(libs)}
+            {"t": "check", "kind": kind_of(name), "name": name, "file": file, "source": source, "libs": dict(libs)}
         )
         problems = tuple(Problem(**problem) for problem in answer["problems"])
         if problems:
@@ -246,7 +252,7 @@ class HookFiles:
         jobs = tuple((str(key), int(line)) for key, line in answer["jobs"])
         digest = _digest(name, source, used)
         tools = tuple(answer["tools"])
-        return Hook(_kind(name), name, file, source, used, digest, keys, tools, lists, jobs, warnings), ()
+        return Hook(kind_of(name), name, file, source, used, digest, keys, tools, lists, jobs, warnings), ()
 
     def _note(
         self, name: str, found: Hook | None, before: Hook | None, problems: tuple[Problem, ...], old: Snapshot
@@ -323,7 +329,7 @@ def look(directory: Path) -> Stamps:
         OSError: The directory is there, but cannot be looked at.
     """
     stamps: dict[str, tuple[int, ...]] = {}
-    for folder in ("", LIB, JOBS):
+    for folder in ("", LIB, *KINDS):
         try:
             with os.scandir(directory / folder) as found:
                 entries = list(found)
@@ -447,7 +453,7 @@ def _revive(name: str, kept: dict[str, Any]) -> Hook:
     kept["lists"] = tuple((key, line) for key, line in kept.get("lists", ()))
     kept["jobs"] = tuple((key, line) for key, line in kept.get("jobs", ()))
     kept["warnings"] = tuple(Problem(**warning) for warning in kept["warnings"])
-    return Hook(**{**kept, "kind": _kind(name), "name": name})
+    return Hook(**{**kept, "kind": kind_of(name), "name": name})
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,17 +482,18 @@ def _unknown(
 
 
 def _present(files: Collection[str]) -> list[str]:
-    """Names of the hooks that *files* are: points first, then jobs."""
-    jobs = sorted(file for file in files if file.startswith(f"{JOBS}/") and JOB_NAME.fullmatch(Path(file).stem))
-    return [name for name in POINTS if f"{name}.py" in files] + [file.removesuffix(".py") for file in jobs]
-
-
-def _kind(name: str) -> str:
-    return "job" if name.startswith(f"{JOBS}/") else "point"
+    """Names of the hooks that *files* are: points first, then jobs, then events."""
+    others = [
+        file.removesuffix(".py")
+        for folder, pattern in NAMES.items()
+        for file in sorted(files)
+        if file.startswith(f"{folder}/") and pattern.fullmatch(Path(file).stem)
+    ]
+    return [name for name in POINTS if f"{name}.py" in files] + others
 
 
 def _job_names(names: Iterable[str]) -> list[str]:
-    return [name.removeprefix(f"{JOBS}/") for name in names if _kind(name) == "job"]
+    return [name.removeprefix(f"{JOBS}/") for name in names if kind_of(name) == "job"]
 
 
 def _pending(name: str) -> Problem:
@@ -531,7 +538,7 @@ def _settings(text: str | None, old: Snapshot) -> tuple[Mapping[str, Mapping[str
     except (ValueError, RecursionError) as error:  # a number of 5000 digits is a plain ValueError
         remedy = "The settings before this edit stay in force." if old.settings else "Hooks run without settings."
         return old.settings, (Problem(SETTINGS_FILE, 0, f"is no TOML: {error}.", remedy),)
-    jobs = tables.pop(JOBS, {})
+    nested = {folder: tables.pop(folder, {}) for folder in KINDS}
     problems = [
         Problem(SETTINGS_FILE, 0, f"[{name}] is no point{meant(name, POINTS)}", f"[{ALL_HOOKS}] is for all hooks.")
         if isinstance(table, dict)
@@ -541,14 +548,16 @@ def _settings(text: str | None, old: Snapshot) -> tuple[Mapping[str, Mapping[str
         for name, table in tables.items()
         if not isinstance(table, dict) or (name not in POINTS and name != ALL_HOOKS)
     ]
-    if not isinstance(jobs, dict) or not all(isinstance(table, dict) for table in jobs.values()):
-        problems.append(Problem(SETTINGS_FILE, 0, f"[{JOBS}] has tables only.", f"Write [{JOBS}.NAME] for a job."))
-        jobs = {}
-    tables |= {f"{JOBS}/{name}": table for name, table in jobs.items()}
+    for folder, own in nested.items():
+        if isinstance(own, dict) and all(isinstance(table, dict) for table in own.values()):
+            tables |= {f"{folder}/{name}": table for name, table in own.items()}
+        else:
+            what = f"[{folder}] has tables only."
+            problems.append(Problem(SETTINGS_FILE, 0, what, f"Write [{folder}.NAME] for {_MEANT[folder]}."))
     common = tables.get(ALL_HOOKS, {})
     common = common if isinstance(common, dict) else {}
-    own = {name: {**common, **table} for name, table in tables.items() if isinstance(table, dict)}
-    return own | {ALL_HOOKS: common}, tuple(problems)
+    merged = {name: {**common, **table} for name, table in tables.items() if isinstance(table, dict)}
+    return merged | {ALL_HOOKS: common}, tuple(problems)
 
 
 def _plain(value: Any) -> Any:
@@ -563,8 +572,10 @@ def _plain(value: Any) -> Any:
 def _strangers(files: Iterable[str]) -> Iterable[Problem]:
     for file in files:
         name = Path(file).stem
-        if file.startswith(f"{JOBS}/") and not JOB_NAME.fullmatch(name):
-            yield Problem(file, 0, f"{name} is no name of a job.", "Write it in a-z, 0-9 and _; a letter comes first.")
+        folder = file.partition("/")[0]
+        if folder in NAMES and not NAMES[folder].fullmatch(name):
+            what = f"{name} is no name of {_MEANT[folder]}."
+            yield Problem(file, 0, what, "Write it in a-z, 0-9 and _; a letter comes first.")
         if "/" in file or file == SETTINGS_FILE or name in POINTS:
             continue
         if name in ALIASES:

@@ -57,7 +57,7 @@ class Point:
         nothing may change `timeout_s`. aliases: Old method names of the same point. absent: What an echoed key becomes
         in the unchanged reply when the request lacks it; None leaves it out. notes: What an integrator has to know,
         for `hookd new` and the docs. kept: What the call gets when the hook fails, in a sentence of the error.
-        is_job: Whether it is none of the connector's, but durable work of hookd's own.
+        kind: What its hook is: a point's, or one of `KINDS`.
     """
 
     name: str
@@ -77,17 +77,40 @@ class Point:
     absent: str | None = None
     notes: tuple[str, ...] = ()
     kept: str = "The connector got its own values back."
-    is_job: bool = False
+    kind: str = "point"
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is work that a hook promised."""
+        return self.kind == "job"
+
+    @property
+    def is_event(self) -> bool:
+        """Whether it is what a portal told."""
+        return self.kind == "event"
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether it is none of the connector's, but work that waits in the inbox, and that nobody reads a reply of."""
+        return self.is_job or self.is_event
+
+    @property
+    def entry(self) -> str:
+        """The name of the hook's function: call_back for jobs/call_back."""
+        return self.name.rpartition("/")[2]
 
     @property
     def table(self) -> str:
         """The table of its settings: points.process_client_phone, jobs.call_back."""
-        return table_of(self.name) if self.is_job else f"points.{self.name}"
+        return table_of(self.name) if self.is_durable else f"points.{self.name}"
 
 
-JOBS = "jobs"  # the directory of job hooks, and the beginning of their names
+JOBS, EVENTS = "jobs", "events"  # the directories of hooks that answer no point, and the beginning of their names
+KINDS: Mapping[str, str] = MappingProxyType({JOBS: "job", EVENTS: "event"})  # directory → what a hook there is for
 JOB_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")  # of a file there, and of its function
-JOB_TIMEOUT_S = 60.0
+EVENT_NAME = re.compile(r"[a-z][a-z0-9_]{0,104}")  # a code has 100 characters at most
+NAMES: Mapping[str, re.Pattern[str]] = MappingProxyType({JOBS: JOB_NAME, EVENTS: EVENT_NAME})
+JOB_TIMEOUT_S, EVENT_TIMEOUT_S = 60.0, 30.0
 
 
 RECORD_POINT = "process_record_file_path"
@@ -323,29 +346,66 @@ def job_point(name: str) -> Point:
         has_call=False,
         timeout_s=JOB_TIMEOUT_S,
         kept="The job is tried again later.",
-        is_job=True,
+        kind="job",
+    )
+
+
+def event_point(name: str) -> Point:
+    """
+    Return what the events that the hook *name* answers are to whoever runs hooks: as jobs are.
+    """
+    return Point(
+        f"{EVENTS}/{name}",
+        "Do something about what happened in the portal.",
+        keys={},
+        unchanged=Unchanged.NOTHING,
+        has_call=False,
+        timeout_s=EVENT_TIMEOUT_S,
+        kept="The event is tried again later.",
+        kind="event",
     )
 
 
 def point_of(hook: str) -> Point | None:
     """
-    Return the point that the hook of this name answers, be it a job; None where no hook can be called so.
+    Return the point that the hook of this name answers, be it a job or an event; None where no hook can be called so.
     """
     folder, _, name = hook.rpartition("/")
-    if folder == JOBS and JOB_NAME.fullmatch(name):
-        return job_point(name)
-    return POINTS.get(hook)
+    if folder not in NAMES:
+        return POINTS.get(hook)
+    if not NAMES[folder].fullmatch(name):
+        return None
+    return job_point(name) if folder == JOBS else event_point(name)
+
+
+def kind_of(hook: str) -> str:
+    """
+    Return what the hook of this name is for: "point", "job", …
+    """
+    return KINDS.get(hook.rpartition("/")[0], "point")
 
 
 def job_names(hooks: Path) -> list[str]:
     """
     Return the names of the jobs in a site's hooks directory.
     """
+    return _names(hooks, JOBS)
+
+
+def has_durable(hooks: Path) -> bool:
+    """
+    Return whether there is a hook in a site's hooks directory whose work waits in the inbox: a job's or an event's.
+    """
+    return any(_names(hooks, folder) for folder in KINDS)
+
+
+def _names(hooks: Path, folder: str) -> list[str]:
     try:
-        files = os.listdir(hooks / JOBS)
+        files = os.listdir(hooks / folder)
     except OSError:
         return []
-    return sorted(name for name, suffix in map(os.path.splitext, files) if suffix == ".py" and JOB_NAME.fullmatch(name))
+    is_name = NAMES[folder].fullmatch
+    return sorted(name for name, suffix in map(os.path.splitext, files) if suffix == ".py" and is_name(name))
 
 
 def table_of(hook: str) -> str:

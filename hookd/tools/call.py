@@ -24,12 +24,14 @@ class Ground:
     Attributes:
         directory: Where `secrets/` is.
         hooks: Where `lists/` is.
+        portal: Id of the portal that asks; "" where it is none that does.
     """
 
     name: str
     directory: Path
     hooks: Path
     settings: SiteSettings
+    portal: str = ""
 
 
 @dataclass(slots=True, eq=False)
