@@ -5,7 +5,8 @@ Tests of hooks are files: `hooks/tests/<point>/<case>.json`, one request and wha
      "reply": {"USER_ID": 17, …}}
 
 A case names its request: a sample, or the whole request, with single values set; a case of a job, which lies in
-`hooks/tests/jobs/<name>/`, names its payload, or the whole job. Its `settings` replace the table that
+`hooks/tests/jobs/<name>/`, names its payload, or the whole job; one of events lies in `hooks/tests/events/<name>/`, and
+its request may be what a portal posts. Its `settings` replace the table that
 the site has for the hook, so that a test says the same tomorrow; without them the site's apply. `now` stops the hook's
 clock, and tools are not called: `tools` has what they answer (`answers`). Of the run only what the case names is
 compared.
@@ -21,10 +22,11 @@ from hookd import answers, contract, documents, samples
 from hookd.answers import Recorded, Replay
 from hookd.differences import MISSING, Difference, differences
 from hookd.documents import Json
-from hookd.errors import ContractError, NotJsonError, Problem, SampleError
+from hookd.errors import ContractError, EnvelopeError, NotJsonError, Problem, SampleError
 from hookd.jobs import example
 from hookd.names import meant
-from hookd.points import ALIASES, JOBS, POINTS, Point, Unchanged, point_of
+from hookd.points import ALIASES, JOBS, KINDS, POINTS, Point, Unchanged, point_of
+from hookd.portal import samples as events
 from hookd.runner import Run, Runner
 from hookd.sites import Site
 
@@ -103,6 +105,25 @@ def read(directory: Path) -> tuple[list[Case], list[Problem]]:
         except _Faults as faults:
             problems += faults.problems
     return cases, problems
+
+
+def sample_names(point: Point) -> list[str]:
+    """
+    Return the names of the samples that there are of *point*; a job has none.
+    """
+    if point.is_job:
+        return []
+    return events.names(point.entry) if point.is_event else samples.names(point)
+
+
+def sample(point: Point, name: str) -> dict[str, Json]:
+    """
+    Return the sample *name* of *point*, the caller's own to change.
+
+    Raises:
+        SampleError: There is none; lists those that there are.
+    """
+    return events.sample(point.entry, name) if point.is_event else samples.sample(point, name)
 
 
 def changed(body: Json, changes: Mapping[str, Json]) -> Json:
@@ -213,8 +234,8 @@ def _read_case(path: Path, file: str, parts: tuple[str, ...]) -> Case:
 
 def _point(file: str, parts: tuple[str, ...]) -> Point:
     name = parts[0]
-    if name == JOBS:
-        return _job(file, parts)
+    if name in KINDS:
+        return _other(file, parts)
     if len(parts) == 2 and name in POINTS:
         return POINTS[name]
     if len(parts) == 1:
@@ -228,11 +249,11 @@ def _point(file: str, parts: tuple[str, ...]) -> Point:
     raise _Faults([Problem(file, 0, f"{name} is no point{meant(name, POINTS)}", f"Points: {', '.join(POINTS)}.")])
 
 
-def _job(file: str, parts: tuple[str, ...]) -> Point:
+def _other(file: str, parts: tuple[str, ...]) -> Point:
     point = point_of("/".join(parts[:2])) if len(parts) == 3 else None
     if point is None:
-        remedy = f"Move it to {FOLDER}/{JOBS}/<name>/."
-        raise _Faults([Problem(file, 0, "a case of a job lies in the directory of that job.", remedy)])
+        remedy = f"Move it to {FOLDER}/{parts[0]}/<name>/."
+        raise _Faults([Problem(file, 0, f"a case of {_PLACES[parts[0]]}.", remedy)])
     return point
 
 
@@ -285,7 +306,7 @@ def _faults(point: Point, table: dict[str, Json]) -> Iterator[tuple[str, str]]:
 
 def _known(point: Point) -> list[str]:
     """The keys that a case of *point* may have."""
-    return [key for key in _KEYS if key not in (_POINT_KEYS if point.is_job else _JOB_KEYS)]
+    return [key for key in _KEYS if key not in _NOT_OF[point.kind]]
 
 
 def _request(point: Point, table: dict[str, Json], file: str) -> Json:
@@ -293,10 +314,12 @@ def _request(point: Point, table: dict[str, Json], file: str) -> Json:
         if "payload" in table:
             request = example(point.name.removeprefix(f"{JOBS}/"), table["payload"])
         else:
-            request = samples.sample(point, table["sample"]) if "sample" in table else table["request"]
+            request = sample(point, table["sample"]) if "sample" in table else table["request"]
+        if point.is_event:
+            request = events.of_event(request)
         request = changed(request, table.get("set", {}))
         contract.read_request(point, request)
-    except SampleError as error:
+    except (SampleError, EnvelopeError) as error:
         raise _Faults([Problem(file, 0, str(error))]) from error
     except ContractError as error:
         message = "the request has no valid reply: "
@@ -343,6 +366,6 @@ _KEYS: Mapping[str, tuple[Callable[[Json], bool], str]] = {
     "print": (_is_text, "a text that is printed is"),
     "warnings": (_is_texts, "a list with a text for each warning is"),
 }
-_POINT_KEYS = ("sample", "reply")
-_JOB_KEYS = ("payload",)
+_NOT_OF = {"point": ("payload",), "job": ("sample", "reply"), "event": ("payload", "reply")}
+_PLACES = {"jobs": "a job lies in the directory of that job", "events": "an event lies in the directory of its hook"}
 _EXPECTATIONS = ("outcome", "reason", "reply", "print", "warnings")

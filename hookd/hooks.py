@@ -32,7 +32,7 @@ from hookd import __version__
 from hookd.errors import LoadError, Problem
 from hookd.metrics import BROKEN, RELOADS
 from hookd.names import meant
-from hookd.points import ALIASES, FOLDERS, JOB_NAME, JOBS, PLACEMENTS, POINTS, kind_of, point_of, table_of
+from hookd.points import ALIASES, EVENTS, JOBS, KINDS, NAMES, PLACEMENTS, POINTS, kind_of, table_of
 from hookd.tools.lists import FOLDER as LISTS
 from hookd.tools.lists import names as list_names
 
@@ -50,6 +50,8 @@ ACCEPTED_BY = f"hookd {__version__}, Python {sys.version_info.major}.{sys.versio
 # Characters that show a reader another program than the one that runs (Trojan Source, CVE-2021-42574).
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
+_MEANT = {JOBS: "a job", EVENTS: "an event", PLACEMENTS: "a placement"}
+
 Check = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 Stamps = Mapping[str, tuple[int, ...]]
 
@@ -62,8 +64,8 @@ class Hook:
     One version of one hook that was found good.
 
     Attributes:
-        kind: "point", "job" or "placement".
-        name: The point, or "jobs/" and the job's name, or "placements/" and the placement's.
+        kind: "point", "job", "event" or "placement".
+        name: The point, or the directory and the name of a job, or of a code or a family: "jobs/", "events/", …
         file: Path relative to the hooks directory.
         libs: The lib files that it uses, name → source.
         digest: SHA-256 over the name, the source, the libs and the templates, hex.
@@ -107,9 +109,13 @@ class Snapshot:
     problems: tuple[Problem, ...] = ()
 
     @property
-    def has_jobs(self) -> bool:
-        """Whether there is a job hook, be it broken."""
-        return any(name.startswith(f"{JOBS}/") for name in (*self.hooks, *self.broken))
+    def has_durable(self) -> bool:
+        """Whether there is a hook of a job or of events, be it broken: then there is work for the consumer."""
+        return any(kind_of(name) in ("job", "event") for name in (*self.hooks, *self.broken))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a hook *name*, be it broken."""
+        return name in self.hooks or name in self.broken
 
 
 class HookFiles:
@@ -330,7 +336,7 @@ def look(directory: Path) -> Stamps:
         OSError: The directory is there, but cannot be looked at.
     """
     stamps: dict[str, tuple[int, ...]] = {}
-    for folder in ("", LIB, *FOLDERS, TEMPLATES):
+    for folder in ("", LIB, *KINDS, TEMPLATES):
         suffix = TEMPLATE_SUFFIX if folder == TEMPLATES else ".py"
         try:
             with os.scandir(directory / folder) as found:
@@ -497,12 +503,14 @@ def _unknown(
 
 
 def _present(files: Collection[str]) -> list[str]:
-    """Names of the hooks that *files* are: points first, then jobs, then placements."""
-    found = [name for name in POINTS if f"{name}.py" in files]
-    for folder in FOLDERS:
-        names = sorted(file.removesuffix(".py") for file in files if file.startswith(f"{folder}/"))
-        found += [name for name in names if point_of(name)]
-    return found
+    """Names of the hooks that *files* are: points first, then jobs, events and placements."""
+    others = [
+        file.removesuffix(".py")
+        for folder, pattern in NAMES.items()
+        for file in sorted(files)
+        if file.startswith(f"{folder}/") and pattern.fullmatch(Path(file).stem)
+    ]
+    return [name for name in POINTS if f"{name}.py" in files] + others
 
 
 def _job_names(names: Iterable[str]) -> list[str]:
@@ -570,7 +578,7 @@ def _settings(text: str | None, old: Snapshot) -> tuple[Mapping[str, Mapping[str
     except (ValueError, RecursionError) as error:  # a number of 5000 digits is a plain ValueError
         remedy = "The settings before this edit stay in force." if old.settings else "Hooks run without settings."
         return old.settings, (Problem(SETTINGS_FILE, 0, f"is no TOML: {error}.", remedy),)
-    folders = {folder: tables.pop(folder, {}) for folder in FOLDERS}
+    nested = {folder: tables.pop(folder, {}) for folder in KINDS}
     problems = [
         Problem(SETTINGS_FILE, 0, f"[{name}] is no point{meant(name, POINTS)}", f"[{ALL_HOOKS}] is for all hooks.")
         if isinstance(table, dict)
@@ -580,16 +588,16 @@ def _settings(text: str | None, old: Snapshot) -> tuple[Mapping[str, Mapping[str
         for name, table in tables.items()
         if not isinstance(table, dict) or (name not in POINTS and name != ALL_HOOKS)
     ]
-    for folder, named in folders.items():
-        if not isinstance(named, dict) or not all(isinstance(table, dict) for table in named.values()):
-            remedy = f"Write [{folder}.NAME] for a {folder.removesuffix('s')}."
-            problems.append(Problem(SETTINGS_FILE, 0, f"[{folder}] has tables only.", remedy))
+    for folder, own in nested.items():
+        if isinstance(own, dict) and all(isinstance(table, dict) for table in own.values()):
+            tables |= {f"{folder}/{name}": table for name, table in own.items()}
         else:
-            tables |= {f"{folder}/{name}": table for name, table in named.items()}
+            what = f"[{folder}] has tables only."
+            problems.append(Problem(SETTINGS_FILE, 0, what, f"Write [{folder}.NAME] for {_MEANT[folder]}."))
     common = tables.get(ALL_HOOKS, {})
     common = common if isinstance(common, dict) else {}
-    own = {name: {**common, **table} for name, table in tables.items() if isinstance(table, dict)}
-    return own | {ALL_HOOKS: common}, tuple(problems)
+    merged = {name: {**common, **table} for name, table in tables.items() if isinstance(table, dict)}
+    return merged | {ALL_HOOKS: common}, tuple(problems)
 
 
 def _plain(value: Any) -> Any:
@@ -604,11 +612,10 @@ def _plain(value: Any) -> Any:
 def _strangers(files: Iterable[str]) -> Iterable[Problem]:
     for file in files:
         name = Path(file).stem
-        if file.startswith(f"{JOBS}/") and not JOB_NAME.fullmatch(name):
-            yield Problem(file, 0, f"{name} is no name of a job.", "Write it in a-z, 0-9 and _; a letter comes first.")
-        elif file.startswith(f"{PLACEMENTS}/") and not point_of(f"{PLACEMENTS}/{name}"):
-            remedy = "It is the place's code in a-z, 0-9 and _: call_card, or that of its family, or other."
-            yield Problem(file, 0, f"{name} is no name of a placement.", remedy)
+        folder = file.partition("/")[0]
+        if folder in NAMES and not NAMES[folder].fullmatch(name):
+            what = f"{name} is no name of {_MEANT[folder]}."
+            yield Problem(file, 0, what, "Write it in a-z, 0-9 and _; a letter comes first.")
         if "/" in file or file == SETTINGS_FILE or name in POINTS:
             continue
         if name in ALIASES:

@@ -1,15 +1,18 @@
 """
-The inbox: jobs that were promised, in `inbox.sqlite`.
+The inbox: jobs that were promised and events that were taken, in `inbox.sqlite`.
 
     waiting → running → done
        ↑         ├──→ waiting (it failed: the next run is due later)
        │         └──→ dead    (it failed as often as it may)
-     parked ←── its site is gone, until it comes back
+     parked ←── its site is gone, until it comes back; or it came too often, until somebody has it run (`retry`)
 
 Whoever promises a job commits one row here, and only then says so; the consumer does the rest. A row holds what a job
 is and how it stands, for people and for commands. That a run has ended well is recorded by DBOS, durably, before it
 is written here: the consumer's own notes are therefore written without a flush of the disk, and hold up nobody who
 wants to promise the next job.
+
+What is said of jobs here holds for events, which are of another kind. Rows of one *lane*, such as the events on one
+object of a portal, are done one after the other, as they are due: one that is tried again later holds nobody up.
 """
 
 import secrets
@@ -34,6 +37,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    exists,
     func,
     insert,
     select,
@@ -45,6 +49,7 @@ from hookd.errors import JobError
 from hookd.storage import Database
 
 NAME = "inbox.sqlite"
+SCHEMA = 2
 PAYLOAD_BYTES = 65_536
 KEY_CHARACTERS = 200
 DELAY_MAX_S = 30 * 86_400.0
@@ -53,9 +58,10 @@ STEP = 200  # rows in one transaction of a clean-up: nobody waits long for the l
 ERROR_CHARACTERS = 2000
 EXAMPLE_AT = 1_767_225_600.0  # 2026-01-01
 
-JOB = "job"  # the kind
+JOB, EVENT = KINDS = ("job", "event")
 WAITING, RUNNING, DONE, DEAD, PARKED = STATES = ("waiting", "running", "done", "dead", "parked")
 ENDED = (DONE, DEAD)
+NO_SITE, LOOP, NO_HOOK = "no_site", "loop", "no_hook"  # why it is parked; why it is done without a run
 
 TABLES = MetaData()
 _JOBS = Table(
@@ -75,9 +81,12 @@ _JOBS = Table(
     Column("due_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("error", Text, nullable=False),
+    Column("lane", Text),
+    Column("reason", Text),
     Index("jobs_by_key", "site", "kind", "name", "key", unique=True),
     Index("jobs_by_due", "state", "due_at"),
     Index("jobs_by_end", "ended_at"),
+    Index("jobs_by_lane", "lane", "is_taken"),
 )
 _C = _JOBS.c
 
@@ -93,6 +102,9 @@ class Job:
         first: The attempt from which failures count.
         ended_at: When it was done or given up; None before.
         error: Of the last run that failed, or why it is parked; "" otherwise.
+        lane: What others of its site have in common with it that are done before or after it, never meanwhile; None
+            where nothing has.
+        reason: A word for why it stands so: `no_site`, `loop` or `no_hook`; None otherwise.
     """
 
     id: str
@@ -108,6 +120,8 @@ class Job:
     due_at: float
     ended_at: float | None
     error: str
+    lane: str | None
+    reason: str | None
 
     @property
     def run_id(self) -> str:
@@ -137,6 +151,7 @@ class Note:
         next_attempt: Number of the next run; the attempt's own where there is none.
         due_at: When the next run is due; None leaves it.
         forgives: Whether the attempt does not count as one that failed.
+        reason: A word for why it stands so.
     """
 
     id: str
@@ -146,6 +161,7 @@ class Note:
     due_at: float | None = None
     error: str = ""
     forgives: bool = False
+    reason: str | None = None
 
 
 class Jobs:
@@ -167,7 +183,15 @@ class Jobs:
     # ---- to promise ----------------------------------------------------------------------------------------------
 
     def enqueue(
-        self, site: str, name: str, payload: Json, *, delay_s: float = 0.0, key: str | None = None, kind: str = JOB
+        self,
+        site: str,
+        name: str,
+        payload: Json,
+        *,
+        delay_s: float = 0.0,
+        key: str | None = None,
+        kind: str = JOB,
+        lane: str | None = None,
     ) -> Promise:
         """
         Promise the job *name* of *site*: when this returns, it is on the disk.
@@ -177,6 +201,7 @@ class Jobs:
             delay_s: Seconds until it is due, up to 30 days.
             key: Names the job: as long as one with the same key is known, that is until 7 days after it has ended,
                 nothing is enqueued.
+            lane: Those of one site and lane are done one after the other.
 
         Raises:
             JobError: The payload, the delay or the key is not what it may be.
@@ -187,7 +212,7 @@ class Jobs:
         now = time.time()
         row = {
             **{"id": _new_id(now), "site": site, "kind": kind, "name": name, "key": key, "payload": text},
-            **{"state": WAITING, "attempt": 1, "first": 1, "is_taken": False, "error": ""},
+            **{"state": WAITING, "attempt": 1, "first": 1, "is_taken": False, "error": "", "lane": lane},
             **{"enqueued_at": now, "due_at": now + delay_s},
         }
         with self._database().write() as connection:
@@ -207,26 +232,32 @@ class Jobs:
         return _job(row) if row else None
 
     def all(
-        self, *, site: str | None = None, state: str | None = None, name: str | None = None, most: int | None = None
+        self,
+        *,
+        site: str | None = None,
+        state: str | None = None,
+        name: str | None = None,
+        most: int | None = None,
+        kind: str | None = None,
     ) -> list[Job]:
         """
         Return the jobs that are so, those enqueued last first.
         """
-        wanted = {"site": site, "state": state, "name": name}
+        wanted = {"site": site, "state": state, "name": name, "kind": kind}
         query = select(_JOBS).filter_by(**{column: value for column, value in wanted.items() if value is not None})
         with self._database().read() as connection:
             rows = connection.execute(query.order_by(_C.enqueued_at.desc(), _C.id.desc()).limit(most))
             return [_job(row) for row in rows]
 
-    def counts(self) -> dict[str, int]:
+    def counts(self, *, kind: str | None = None) -> dict[str, int]:
         """
-        Return how many jobs there are in each state.
+        Return how many jobs there are in each state, of all kinds or of one.
         """
+        query = select(_C.state, func.count()).group_by(_C.state)
+        if kind is not None:
+            query = query.where(_C.kind == kind)
         with self._database().read() as connection:
-            found = {
-                str(state): int(number)
-                for state, number in connection.execute(select(_C.state, func.count()).group_by(_C.state))
-            }
+            found = {str(state): int(number) for state, number in connection.execute(query)}
         return {state: found.get(state, 0) for state in STATES}
 
     def retry(self, id_: str) -> bool:
@@ -235,17 +266,19 @@ class Jobs:
         """
         now = time.time()
         ended = {"attempt": _C.attempt + 1, "first": _C.attempt + 1, "ended_at": None, "is_taken": False}
+        ended |= {"reason": None}
         with self._database().write() as connection:
             waits = update(_JOBS).where(_C.id == id_, _C.state == WAITING, _C.is_taken.is_(False))
             again = update(_JOBS).where(_C.id == id_, _C.state.in_((DEAD, PARKED)))
             found: int = connection.execute(waits.values(due_at=now, first=_C.attempt)).rowcount
             return found + connection.execute(again.values(state=WAITING, due_at=now, **ended)).rowcount > 0
 
-    def purge(self, states: Collection[str], before: float) -> int:
+    def purge(self, states: Collection[str], before: float, *, kind: str = JOB) -> int:
         """
-        Forget the jobs in *states* that ended, or were enqueued and have not begun, before this time; return how many.
+        Forget those of *kind* in *states* that ended, or were enqueued and have not begun, before this time; return
+        how many.
         """
-        condition = _C.state.in_(states) & (func.coalesce(_C.ended_at, _C.enqueued_at) < before)
+        condition = (_C.kind == kind) & _C.state.in_(states) & (func.coalesce(_C.ended_at, _C.enqueued_at) < before)
         return sum(iter(lambda: self._forget_some(condition), 0))
 
     # ---- for the consumer ----------------------------------------------------------------------------------------
@@ -261,13 +294,22 @@ class Jobs:
     def due(self, kind: str, most: int) -> list[Job]:
         """
         Return jobs that are due and that nobody has, at most *most*: the oldest of each site first, then the next ones.
+        Of a lane there is the oldest alone, and none while the consumer has one of it.
         """
-        place = func.row_number().over(partition_by=_C.site, order_by=_C.due_at).label("place")
         waiting = _C.kind == kind, _C.state == WAITING, _C.is_taken.is_(False), _C.due_at <= time.time()
-        found = select(_JOBS, place).where(*waiting).subquery()
+        taken = _JOBS.alias()
+        same = taken.c.kind == kind, taken.c.site == _C.site, taken.c.lane == _C.lane, taken.c.is_taken.is_(True)
+        is_free = _C.lane.is_(None) | ~exists().where(*same)
+        in_lane = func.row_number().over(
+            partition_by=(_C.site, func.coalesce(_C.lane, _C.id)), order_by=(_C.due_at, _C.id)
+        )
+        heads = select(_C.id, _C.site, _C.due_at, in_lane.label("in_lane")).where(*waiting, is_free).subquery()
+        place = func.row_number().over(partition_by=heads.c.site, order_by=heads.c.due_at)
+        found = select(heads.c.id, heads.c.due_at, place.label("place")).where(heads.c.in_lane == 1).subquery()
+        chosen = select(found).order_by(found.c.place, found.c.due_at).limit(most).subquery()
+        query = select(_JOBS).join(chosen, chosen.c.id == _C.id).order_by(chosen.c.place, chosen.c.due_at)
         with self._database().read() as connection:
-            rows = connection.execute(select(found).order_by(found.c.place, found.c.due_at).limit(most))
-            return [_job(row) for row in rows]
+            return [_job(row) for row in connection.execute(query)]
 
     def take(self, ids: Sequence[str]) -> None:
         """
@@ -288,18 +330,18 @@ class Jobs:
 
     def unpark(self, sites: Collection[str]) -> None:
         """
-        Let the parked jobs of *sites*, which are there again, wait for their runs.
+        Let the jobs of *sites* that were parked for their site, which is there again, wait for their runs.
         """
         with self._database().write() as connection:
-            parked = update(_JOBS).where(_C.state == PARKED, _C.site.in_(sites))
-            connection.execute(parked.values(state=WAITING, is_taken=False, error=""))
+            parked = update(_JOBS).where(*_parked(sites))
+            connection.execute(parked.values(state=WAITING, is_taken=False, error="", reason=None))
 
     def has_parked(self, sites: Collection[str]) -> bool:
         """
-        Return whether jobs of *sites* are parked.
+        Return whether jobs of *sites* are parked for their site.
         """
         with self._database().read() as connection:
-            query = select(_C.id).where(_C.state == PARKED, _C.site.in_(sites)).limit(1)
+            query = select(_C.id).where(*_parked(sites)).limit(1)
             return connection.scalar(query) is not None
 
     def forget_ended(self, before: float) -> int:
@@ -322,7 +364,7 @@ class Jobs:
     def _database(self) -> Database:
         with self._opening:
             if self._opened is None:
-                self._opened = Database(self._state, NAME, TABLES, is_durable=self._is_durable)
+                self._opened = Database(self._state, NAME, TABLES, version=SCHEMA, is_durable=self._is_durable)
             return self._opened
 
 
@@ -391,12 +433,12 @@ def _known(connection: Connection, row: Mapping[str, Any], now: float) -> str | 
 
 
 def _changes(note: Note, now: float) -> dict[str, Any]:
-    changes: dict[str, Any] = {"state": note.state, "attempt": note.next_attempt}
+    changes: dict[str, Any] = {"state": note.state, "attempt": note.next_attempt, "reason": note.reason}
     if note.error:
         changes["error"] = note.error[:ERROR_CHARACTERS]
     if note.state == DONE:
         changes["error"] = ""
-    if note.state in ENDED:
+    if note.state in ENDED or note.reason == LOOP:  # nobody but people will have it run: it is forgotten like the dead
         changes["ended_at"] = now
     if note.state != RUNNING:
         changes["is_taken"] = False
@@ -405,6 +447,11 @@ def _changes(note: Note, now: float) -> dict[str, Any]:
     if note.forgives:
         changes["first"] = _C.first + (note.next_attempt - note.attempt)
     return changes
+
+
+def _parked(sites: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    """What is true of the jobs that wait for one of *sites*; those of an older hookd have no reason."""
+    return _C.state == PARKED, _C.site.in_(sites), func.coalesce(_C.reason, NO_SITE) == NO_SITE
 
 
 def _job(row: Row[Any]) -> Job:

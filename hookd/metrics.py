@@ -27,6 +27,9 @@ TOOL_SECONDS = Histogram(
 JOBS = Gauge("hookd_jobs", "Jobs by state, when the figures were read.", ("state",), multiprocess_mode="livemostrecent")
 RELOADS = Counter("hookd_reloads", "Hook files read after a change, by what came of it.", ("site", "result"))
 LOST_RUNS = Counter("hookd_lost_runs", "Runs that the journal did not keep, by why.", ("reason",))
+EVENTS = Gauge(
+    "hookd_events", "Events by state, when the figures were read.", ("state",), multiprocess_mode="livemostrecent"
+)
 LOST_LINES = Counter("hookd_lost_log_lines", "Lines of the log that could not be written.")
 WORKERS = Gauge("hookd_workers", "Sandbox workers by state.", ("state",), multiprocess_mode="livesum")
 WAITING = Gauge("hookd_waiting_runs", "Runs that wait for a worker.", multiprocess_mode="livesum")

@@ -57,8 +57,7 @@ class Point:
         nothing may change `timeout_s`. aliases: Old method names of the same point. absent: What an echoed key becomes
         in the unchanged reply when the request lacks it; None leaves it out. notes: What an integrator has to know,
         for `hookd new` and the docs. kept: What the call gets when the hook fails, in a sentence of the error.
-        is_job: Whether it is none of the connector's, but durable work of hookd's own.
-        is_placement: Whether it is none of the connector's, but a page in a Bitrix24 portal.
+        kind: What its hook is: a point's, or one of `KINDS`.
     """
 
     name: str
@@ -78,22 +77,51 @@ class Point:
     absent: str | None = None
     notes: tuple[str, ...] = ()
     kept: str = "The connector got its own values back."
-    is_job: bool = False
-    is_placement: bool = False
+    kind: str = "point"
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is work that a hook promised."""
+        return self.kind == "job"
+
+    @property
+    def is_event(self) -> bool:
+        """Whether it is what a portal told."""
+        return self.kind == "event"
+
+    @property
+    def is_placement(self) -> bool:
+        """Whether it is a page in a portal."""
+        return self.kind == "placement"
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether it is none of the connector's, but work that waits in the inbox, and that nobody reads a reply of."""
+        return self.is_job or self.is_event
+
+    @property
+    def entry(self) -> str:
+        """The name of the hook's function: call_back for jobs/call_back."""
+        return self.name.rpartition("/")[2]
 
     @property
     def table(self) -> str:
         """The table of its settings: points.process_client_phone, jobs.call_back, placements.call_card."""
-        return table_of(self.name) if self.is_job or self.is_placement else f"points.{self.name}"
+        return f"points.{self.name}" if self.kind == "point" else table_of(self.name)
 
 
-JOBS = "jobs"  # the directory of job hooks, and the beginning of their names
+# The directories of hooks that answer no point, and the beginning of their names.
+JOBS, EVENTS, PLACEMENTS = "jobs", "events", "placements"
+# Directory → what a hook there is for.
+KINDS: Mapping[str, str] = MappingProxyType({JOBS: "job", EVENTS: "event", PLACEMENTS: "placement"})
 JOB_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")  # of a file there, and of its function
-JOB_TIMEOUT_S = 60.0
-PLACEMENTS = "placements"  # the directory of placement hooks, and the beginning of their names
-PLACEMENT_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")  # of a file there, and of its function: a code in lower case
+PLACEMENT_NAME = EVENT_NAME = re.compile(r"[a-z][a-z0-9_]{0,104}")  # a code has 100 characters at most
+NAMES: Mapping[str, re.Pattern[str]] = MappingProxyType(
+    {JOBS: JOB_NAME, EVENTS: EVENT_NAME, PLACEMENTS: PLACEMENT_NAME}
+)
+JOB_TIMEOUT_S, EVENT_TIMEOUT_S = 60.0, 30.0
 PLACEMENT_TIMEOUT_S = 5.0  # an employee waits for the page
-FOLDERS = (JOBS, PLACEMENTS)  # of hooks that are none of the connector's
+
 
 RECORD_POINT = "process_record_file_path"
 RECORD_KEYS = (
@@ -328,7 +356,23 @@ def job_point(name: str) -> Point:
         has_call=False,
         timeout_s=JOB_TIMEOUT_S,
         kept="The job is tried again later.",
-        is_job=True,
+        kind="job",
+    )
+
+
+def event_point(name: str) -> Point:
+    """
+    Return what the events that the hook *name* answers are to whoever runs hooks: as jobs are.
+    """
+    return Point(
+        f"{EVENTS}/{name}",
+        "Do something about what happened in the portal.",
+        keys={},
+        unchanged=Unchanged.NOTHING,
+        has_call=False,
+        timeout_s=EVENT_TIMEOUT_S,
+        kept="The event is tried again later.",
+        kind="event",
     )
 
 
@@ -344,28 +388,28 @@ def placement_point(name: str) -> Point:
         has_call=False,
         timeout_s=PLACEMENT_TIMEOUT_S,
         kept="The employee was shown that the page failed.",
-        is_placement=True,
+        kind="placement",
     )
 
 
 def point_of(hook: str) -> Point | None:
     """
-    Return the point that the hook of this name answers, be it a job or a placement; None where no hook can be called
-    so.
+    Return the point that the hook of this name answers, be it a job, an event or a placement; None where no hook can be
+    called so.
     """
     folder, _, name = hook.rpartition("/")
-    if folder == JOBS and JOB_NAME.fullmatch(name):
-        return job_point(name)
-    if folder == PLACEMENTS and PLACEMENT_NAME.fullmatch(name):
-        return placement_point(name)
-    return POINTS.get(hook)
+    if folder not in NAMES:
+        return POINTS.get(hook)
+    if not NAMES[folder].fullmatch(name):
+        return None
+    return {JOBS: job_point, EVENTS: event_point, PLACEMENTS: placement_point}[folder](name)
 
 
 def kind_of(hook: str) -> str:
     """
-    Return the kind of the hook of this name: point, job or placement.
+    Return what the hook of this name is for: "point", "job", …
     """
-    return hook.partition("/")[0].removesuffix("s") if "/" in hook else "point"
+    return KINDS.get(hook.rpartition("/")[0], "point")
 
 
 def job_names(hooks: Path) -> list[str]:
@@ -373,6 +417,13 @@ def job_names(hooks: Path) -> list[str]:
     Return the names of the jobs in a site's hooks directory.
     """
     return names_in(hooks, JOBS)
+
+
+def has_durable(hooks: Path) -> bool:
+    """
+    Return whether there is a hook in a site's hooks directory whose work waits in the inbox: a job's or an event's.
+    """
+    return any(names_in(hooks, folder) for folder in (JOBS, EVENTS))
 
 
 def names_in(hooks: Path, folder: str) -> list[str]:
@@ -383,8 +434,8 @@ def names_in(hooks: Path, folder: str) -> list[str]:
         files = os.listdir(hooks / folder)
     except OSError:
         return []
-    name_of = JOB_NAME if folder == JOBS else PLACEMENT_NAME
-    return sorted(name for name, suffix in map(os.path.splitext, files) if suffix == ".py" and name_of.fullmatch(name))
+    is_name = NAMES[folder].fullmatch
+    return sorted(name for name, suffix in map(os.path.splitext, files) if suffix == ".py" and is_name(name))
 
 
 def table_of(hook: str) -> str:

@@ -13,7 +13,9 @@ from pathlib import Path
 from hookd import cases
 from hookd.errors import Problem, UsageError
 from hookd.hooks import LIB, SETTINGS_FILE, Hook, settings_of, settings_warnings, unread_settings
-from hookd.points import JOBS
+from hookd.names import meant
+from hookd.points import EVENTS, KINDS
+from hookd.portal import codes
 from hookd.sites import Site
 from hookd.tools import lists
 
@@ -108,7 +110,7 @@ def _is_read(path: Path, base: Path) -> bool:
         return path.is_file() and name.endswith(".json")
     if folder == lists.FOLDER:
         return path.is_file() and name.endswith(lists.SUFFIXES)
-    is_source = name.endswith(".py") and folder in ("", LIB, JOBS)
+    is_source = name.endswith(".py") and folder in ("", LIB, *KINDS)
     return path.is_file() and (is_source or path == base / SETTINGS_FILE)
 
 
@@ -132,8 +134,18 @@ def _odd(site: Site) -> Iterator[Finding]:
     snapshot = site.hooks.snapshot
     for hook in snapshot.hooks.values():
         missing = settings_warnings(hook, settings_of(snapshot, hook.name))
-        for warning in (*hook.warnings, *missing, *unread_settings(hook, snapshot)):
+        for warning in (*hook.warnings, *missing, *unread_settings(hook, snapshot), *_unknown_event(hook)):
             yield Finding(hook.file, warning, is_warning=True)
+
+
+def _unknown_event(hook: Hook) -> Iterator[Problem]:
+    """A warning where nobody knows an event of the hook's name: portals grow, but fingers slip more often."""
+    name = hook.name.removeprefix(f"{EVENTS}/")
+    known = codes.event_hook_names()
+    if hook.kind == "event" and codes.event(name) is None and name not in known:
+        message = f"no event of this name is known{meant(name, known)}"
+        remedy = f"A code in lower case, dots as _; a family, such as crm_lead; or {codes.OTHER}."
+        yield Problem(hook.file, 0, message, remedy)
 
 
 def _unused(directory: Path, hooks: Iterable[Hook]) -> Iterator[Finding]:

@@ -4,8 +4,8 @@ One run, from a request to a reply: the page to read first.
     request → contract → hook → sandbox → contract → reply
 
 Every way into hookd (HTTP, jobs, commands, tests of hooks) comes through `Runner.run`. It always returns a run with a
-valid reply; the only thing it raises is what the sender has to mend, before any hook was asked. To it a job is a point
-that is asked with the job and replies nothing, and a placement one that is asked with it and replies a page.
+valid reply; the only thing it raises is what the sender has to mend, before any hook was asked. To it a job or an
+event is a point that is asked with it and replies nothing, and a placement one that replies a page.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from hookd.documents import Json
 from hookd.errors import Problem, ReplyError, Violation
 from hookd.hooks import Hook, settings_of
 from hookd.logs import mask
-from hookd.points import JOBS, RECORD_POINT, Point
+from hookd.points import RECORD_POINT, Point, kind_of
 from hookd.portal.rest import Who
 from hookd.quarantine import Quarantine
 from hookd.sandbox.pool import Busy, End, Pool, Recipe, RunEnded, Worker
@@ -213,6 +213,7 @@ class Runner:
         origin: Origin | None = None,
         frame: Mapping[str, str] | None = None,
         who: Who | None = None,
+        portal: str = "",
     ) -> Run:
         """
         Return the run of *site*'s hook for *point* on the request *document*.
@@ -227,6 +228,7 @@ class Runner:
             origin: What the request came with, where it came by HTTP.
             frame: What the page of a placement is shown in (`sandbox.templates.Frame`).
             who: As whom the portal is asked; None leaves it to the site's settings.
+            portal: Id of the portal that asks, which the hook's `bitrix` then asks back; "" where none does.
 
         Raises:
             ContractError: No valid reply can be built from the request.
@@ -242,7 +244,9 @@ class Runner:
             self._without_hook(run, site, request)
         else:
             chosen = settings if settings is not None else settings_of(snapshot, point.name)
-            order = _Order(site, point, hook, chosen, now, limit_s is not None, stand_in or self._stand_in, frame, who)
+            order = _Order(
+                site, point, hook, chosen, now, limit_s is not None, stand_in or self._stand_in, frame, who, portal
+            )
             timeout_s = limit(site, point, limit_s)
             await self._with_hook(run, order, request, started=started, timeout_s=timeout_s, validated=validated)
         run.times_ms["total"] = (time.monotonic() - started) * 1000
@@ -275,7 +279,7 @@ class Runner:
 
     def _without_hook(self, run: Run, site: Site, request: contract.Request) -> None:
         problems = site.hooks.snapshot.broken.get(request.point.name)
-        if problems is None and request.point.is_job:
+        if problems is None and request.point.is_durable:
             _fall_back(run, site, request, _missing_failure(request.point, site))
         elif problems is None:
             run.reason = "no_hook"
@@ -327,7 +331,7 @@ class Runner:
     async def _ask(
         self, run: Run, order: "_Order", request: contract.Request, *, deadline: float, validated: float
     ) -> dict[str, Any]:
-        is_background = order.point.name == RECORD_POINT or order.point.is_job
+        is_background = order.point.name == RECORD_POINT or order.point.is_durable
         key = order.key
         if validated >= deadline:  # the body came after the deadline: nobody waits for a hook any more
             raise RunEnded(End.TIMEOUT, "", "")
@@ -433,7 +437,7 @@ class Runner:
     def _calls(self, order: "_Order", deadline: float) -> RunCalls | None:
         if not order.hook.tools:
             return None
-        ground = replace(order.site.ground, who=order.who) if order.who else order.site.ground
+        ground = replace(order.site.ground, portal=order.portal, who=order.who)
         return self._broker.begin(ground, order.hook.tools, deadline, order.stand_in)
 
     def _read_answer(self, run: Run, order: "_Order", request: contract.Request, answer: dict[str, Any]) -> None:
@@ -464,6 +468,7 @@ class _Order:
     stand_in: StandIn | None
     frame: Mapping[str, str] | None
     who: Who | None
+    portal: str
 
     @property
     def key(self) -> tuple[str, str]:
@@ -519,18 +524,19 @@ def limit(site: Site, point: Point, asked_s: float | None) -> float:
     """
     if point.is_fixed:
         return RECORD_KILL_S
-    if point.is_job:
-        return job_settings(site, point.name.removeprefix(f"{JOBS}/")).timeout_s
+    if point.is_durable:
+        return work_settings(site, point).timeout_s
     settings = site.settings.points.get(point.name)
     own = settings.timeout_s if settings and settings.timeout_s else point.timeout_s
     return min(own, asked_s) if asked_s is not None else own
 
 
-def job_settings(site: Site, name: str) -> JobSettings:
+def work_settings(site: Site, point: Point) -> JobSettings:
     """
-    Return what is set for the job *name* of *site*.
+    Return what is set for the job, or for the events of the hook, that *point* stands for.
     """
-    return site.settings.jobs.get(name) or JobSettings()
+    own = site.settings.events if point.is_event else site.settings.jobs
+    return own.get(point.entry) or JobSettings(timeout_s=point.timeout_s)
 
 
 def _linkedid(raw: Mapping[str, Json]) -> str:
@@ -555,8 +561,10 @@ def _fall_back(run: Run, site: Site, request: contract.Request, failure: Failure
 
 def _missing_failure(point: Point, site: Site) -> Failure:
     file = f"{point.name}.py"
-    there = ", ".join(name for name in site.hooks.snapshot.hooks if name.startswith(f"{JOBS}/")) or "none"
-    return Failure("load", f"there is no such job. Jobs: {there}.", "Put the file back.", point.kept, file)
+    there = ", ".join(name for name in site.hooks.snapshot.hooks if kind_of(name) == point.kind) or "none"
+    what = "hook of events" if point.is_event else "job"
+    message = f"there is no such {what}. {'Hooks of events' if point.is_event else 'Jobs'}: {there}."
+    return Failure("load", message, "Put the file back.", point.kept, file)
 
 
 def _load_failure(point: Point, problems: tuple[Problem, ...]) -> Failure:

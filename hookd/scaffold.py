@@ -12,19 +12,22 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from hookd import contract, samples
+from hookd import cases, contract, samples
 from hookd.cases import FOLDER
 from hookd.contract import schema
 from hookd.documents import Json
 from hookd.errors import UsageError
 from hookd.hooks import ALL_HOOKS, LIB, SETTINGS_FILE
-from hookd.points import JOB_TIMEOUT_S, JOBS, LEGACY_KEYS, Point, Unchanged, table_of
-from hookd.settings import CONFIG_NAME, JOB_SETTINGS, POINT_SETTINGS, SETTINGS, SITE_SETTINGS, Setting
+from hookd.points import EVENT_TIMEOUT_S, EVENTS, JOB_TIMEOUT_S, JOBS, LEGACY_KEYS, Point, Unchanged, table_of
+from hookd.portal import codes
+from hookd.settings import CONFIG_NAME, EVENT_SETTINGS, JOB_SETTINGS, POINT_SETTINGS, SETTINGS, SITE_SETTINGS, Setting
 
 WIDTH = 100  # of lines in the files
 DIRECTORY_MODE, SECRETS_MODE = 0o755, 0o700
 EXAMPLE_POINT = "process_client_phone"
 EXAMPLE_JOB = "call_back"
+EXAMPLE_EVENT = "crm_lead"
+ANSWERED_MAX = 12  # events that a new hook names
 
 # Values to show where the default says nothing.
 _EXAMPLES: Mapping[str, Json] = {
@@ -72,7 +75,7 @@ def make_hook(hooks: Path, point: Point) -> list[Path]:
     Raises:
         UsageError: One of them is there already, or cannot be written; then nothing was written.
     """
-    scenario = "payload" if point.is_job else samples.default(point).partition("@")[0]
+    scenario = "payload" if point.is_job else cases.sample_names(point)[0].partition("@")[0]
     files = {
         hooks / f"{point.name}.py": hook(point),
         hooks / FOLDER / point.name / f"{scenario}.json": _json(case(point)),
@@ -112,6 +115,9 @@ def config() -> str:
         f"# One table a job that needs other limits; jobs are files in hooks/{JOBS}/.",
         f"# [{JOBS}.{EXAMPLE_JOB}]",
         *_settings(JOB_SETTINGS),
+        f"# One table a hook of events that needs other limits; they are files in hooks/{EVENTS}/.",
+        f"# [{EVENTS}.{EXAMPLE_EVENT}]",
+        *_settings(EVENT_SETTINGS),
     )
     return "\n".join(parts).rstrip() + "\n"
 
@@ -122,6 +128,8 @@ def hook(point: Point) -> str:
     """
     if point.is_job:
         return _job(point.name)
+    if point.is_event:
+        return "\n".join(_event(point)) + "\n"
     text = [
         f'"""\n{point.summary}\n',
         *_about(point),
@@ -140,6 +148,8 @@ def case(point: Point) -> dict[str, Json]:
     """
     if point.is_job:
         return {"payload": {}, "outcome": "ok"}
+    if point.is_event:
+        return {"sample": cases.sample_names(point)[0], "outcome": "ok"}
     name = samples.default(point)
     request = contract.read_request(point, samples.sample(point, name))
     expected: dict[str, Json] = {"sample": name, "outcome": "unchanged"}
@@ -255,6 +265,47 @@ def {entry}(job, settings):
     payload = job["payload"]
     print("nothing to do yet:", payload)
 '''
+
+
+def _event(point: Point) -> Iterator[str]:
+    known = codes.event_hook_names().get(point.entry, ())
+    yield '"""'
+    yield from _paragraph(known[0].about if len(known) == 1 else "Do something about what happened in the portal.")
+    yield ""
+    yield from _block("Answers, where there is no hook for one of them alone:", _answered(known) if known[1:] else [])
+    yield from _block('event["fields"], all of it text:', _event_keys(known))
+    yield from _block("Good to know:", dict.fromkeys(note for code in known for note in code.notes))
+    yield from _paragraph(
+        "event: id, attempt (1 for the first), code, handler_id, at (seconds since 1970), data, fields, user_id, "
+        "portal. What is returned is not read. An error, or more than "
+        f"{EVENT_TIMEOUT_S:g} s, has it tried again later, so it may run more than once for one event."
+    )
+    yield ""
+    yield from _paragraph(
+        f"Tools come as parameters, as in hooks of points; settings are [{table_of(point.name)}] in {SETTINGS_FILE}."
+    )
+    yield ""
+    yield f"Try it:   hookd run {point.name}"
+    yield f"Test it:  hookd test {point.name}"
+    yield '"""'
+    yield from ("", "", f"def {point.entry}(event, settings):")
+    yield '    print("nothing to do yet:", event["code"], event["fields"])'
+
+
+def _answered(known: tuple[codes.Code, ...]) -> Iterator[str]:
+    for code in known[:ANSWERED_MAX]:
+        yield f"{code.code}: {code.about}"
+    if len(known) > ANSWERED_MAX:
+        yield f"… and {len(known) - ANSWERED_MAX} more: `hookd samples` lists them."
+
+
+def _event_keys(known: tuple[codes.Code, ...]) -> Iterator[str]:
+    """The keys that all of the *known* have or, where these are one family, that any of them has."""
+    if len({code.family for code in known}) > 1:
+        return
+    for name, about in {one.name: one.about for code in known for one in code.fields}.items():
+        is_everywhere = all(any(one.name == name and one.is_required for one in code.fields) for code in known)
+        yield f"{name}{' (always there)' if is_everywhere else ''}: {about}"
 
 
 # ---- a site ----------------------------------------------------------------------------------------------------

@@ -22,9 +22,8 @@ from hookd.errors import OperatorError, StoppedError, StorageError
 from hookd.hooks import titles
 from hookd.jobs import Jobs
 from hookd.journal import Journal
-from hookd.points import PLACEMENTS, Point, names_in
+from hookd.points import EVENTS, PLACEMENTS, Point, names_in
 from hookd.portal.binding import BIND_S, FAILED, Binding, Wish
-from hookd.portal.events import DIRECTORY as EVENTS
 from hookd.portal.oauth import ADDRESSES
 from hookd.portal.patience import Deadline
 from hookd.portal.portals import Portal

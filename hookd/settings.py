@@ -31,7 +31,7 @@ ISOLATIONS = ("warm", "fresh")
 
 MIN_TOKEN_CHARACTERS = 16  # 16 random characters of base64 are 96 bits: past guessing over HTTP
 
-_TABLES = ("points", "jobs", "placements")  # of tables, one a name
+_TABLES = ("points", "jobs", "events", "placements")  # of tables, one a name
 RECORDS_ROOTS = (Path("/var/spool/asterisk/monitor"),)  # Asterisk's own, and FreePBX's
 RECORDS_DAYS = 30
 
@@ -73,7 +73,7 @@ class PointSettings:
 @dataclass(frozen=True, slots=True)
 class JobSettings:
     """
-    Settings of one job; the rows of JOB_SETTINGS say what each means.
+    Settings of one job, or of the hook of some events; the rows of JOB_SETTINGS say what each means.
     """
 
     timeout_s: float = 60.0
@@ -114,6 +114,7 @@ class SiteSettings:
     files: tuple[Path, ...] = ()
     points: Mapping[str, PointSettings] = field(default_factory=dict)
     jobs: Mapping[str, JobSettings] = field(default_factory=dict)
+    events: Mapping[str, JobSettings] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,6 +434,11 @@ JOB_SETTINGS = (
     ),
     Setting("retry_max_s", _seconds(1, 604_800), 3600.0, "Most seconds between two runs."),
 )
+EVENT_SETTINGS = (
+    Setting("timeout_s", _seconds(1, 600), 30.0, "Seconds until a run for an event is stopped."),
+    Setting("attempts_max", _integer(1, 100), 8, "Runs that may fail until the event is dead."),
+    *JOB_SETTINGS[2:],
+)
 
 
 def find_config(named: Path | None, environment: Mapping[str, str], working: Path) -> Path | None:
@@ -471,6 +477,7 @@ def load(config: Path | None, working: Path) -> Settings:
     site = _read(f"{name}: [site]", site_table, SITE_SETTINGS, faults)
     points = _points(name, table, faults) | _points(name, _popped(site), faults)
     jobs = _jobs(name, table.get("jobs", {}), faults) | _jobs(name, site.pop("jobs"), faults)
+    events = _events(name, table.get("events", {}), faults) | _events(name, site.pop("events"), faults)
     _add_tokens(values, "operator_tokens", base, faults)
     files = [config] if config else []
     files += _add_files(site, base, faults)
@@ -481,17 +488,23 @@ def load(config: Path | None, working: Path) -> Settings:
     for key in _TABLES:
         values.pop(key)
     settings = Settings(
-        base=base, source=config, site=SiteSettings(points=points, jobs=jobs, files=tuple(files), **site), **values
+        base=base,
+        source=config,
+        site=SiteSettings(points=points, jobs=jobs, events=events, files=tuple(files), **site),
+        **values,
     )
     _check_exposure(settings)
     return settings
 
 
 def load_site(
-    directory: Path, common: Mapping[str, PointSettings], common_jobs: Mapping[str, JobSettings] = MappingProxyType({})
+    directory: Path,
+    common: Mapping[str, PointSettings],
+    common_jobs: Mapping[str, JobSettings] = MappingProxyType({}),
+    common_events: Mapping[str, JobSettings] = MappingProxyType({}),
 ) -> SiteSettings:
     """
-    Return the settings of the site in *directory*: its site.toml over the installation's, for points and for jobs.
+    Return the settings of the site in *directory*: its site.toml over the installation's, for points, jobs and events.
 
     Raises:
         SettingsError: One line for every key that is wrong.
@@ -501,10 +514,11 @@ def load_site(
     site = _read(str(path), _toml(path) if path.exists() else {}, SITE_SETTINGS, faults)
     points = dict(common) | _points(str(path), _popped(site), faults)
     jobs = dict(common_jobs) | _jobs(str(path), site.pop("jobs"), faults)
+    events = dict(common_events) | _events(str(path), site.pop("events"), faults)
     files = [path, *_add_files(site, directory, faults)]
     if faults:
         raise SettingsError("\n".join(faults))
-    return SiteSettings(points=points, jobs=jobs, files=tuple(files), **site)
+    return SiteSettings(points=points, jobs=jobs, events=events, files=tuple(files), **site)
 
 
 def read_tokens(file: Path) -> tuple[str, ...]:
@@ -580,6 +594,11 @@ def _points(where: str, tables: Mapping[str, Any], faults: list[str]) -> dict[st
 
 def _jobs(where: str, tables: Any, faults: list[str]) -> dict[str, JobSettings]:
     read = _read_tables(where, "jobs.call_back", tables, JOB_SETTINGS, faults)
+    return {name: JobSettings(**values) for name, values in read.items()}
+
+
+def _events(where: str, tables: Any, faults: list[str]) -> dict[str, JobSettings]:
+    read = _read_tables(where, "events.crm_lead", tables, EVENT_SETTINGS, faults)
     return {name: JobSettings(**values) for name, values in read.items()}
 
 

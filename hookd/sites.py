@@ -237,7 +237,8 @@ class Sites:
     def _load(self, name: str, directory: Path) -> SiteSettings:
         if name == DEFAULT_SITE:
             return load(self._settings.source, self._settings.base).site
-        return load_site(directory, self._settings.site.points, self._settings.site.jobs)
+        common = self._settings.site
+        return load_site(directory, common.points, common.jobs, common.events)
 
     def _note_unusable(self, name: str, fault: str, site: Site | None) -> None:
         if self._unusable.get(name) != fault:

@@ -53,7 +53,8 @@ class Database:
     Args:
         state: The state directory; made if it is not there.
         name: Of the file.
-        tables: What is in it. Tables that are missing are made; a change of one that exists is a new *version*.
+        tables: What is in it. Tables that are missing are made; a change of one that exists is a new *version*: columns
+            that may be null are added to it, nothing else changes.
         version: Of the schema. A file with a higher one was written by a newer hookd.
         is_durable: Whether what was committed outlives a power failure. It costs a disk's flush a transaction.
 
@@ -145,9 +146,26 @@ class Database:
             return
         with self.write() as connection:  # perhaps another process was faster: what it made is not made again
             schema.create(connection, checkfirst=True)
+            _add_columns(connection, tables)
             tables.create_all(connection)
             if connection.scalar(select(schema.c.version)) is None:
                 connection.execute(insert(schema).values(version=version))
+            connection.execute(update(schema).values(version=version))
+
+
+def _add_columns(connection: Connection, tables: MetaData) -> None:
+    """Add the columns, and their indexes, that tables lack which an older hookd made."""
+    found = inspect(connection)
+    for table in tables.sorted_tables:
+        if not found.has_table(table.name):
+            continue
+        there = {column["name"] for column in found.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
 
 
 # ---- hookd.sqlite: what must not be forgotten --------------------------------------------------------------------

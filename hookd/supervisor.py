@@ -2,7 +2,7 @@
 The supervisor: the parent of the HTTP processes and of the consumer; what `hookd serve` becomes.
 
     supervisor ─┬─ gunicorn ── HTTP processes
-                └─ consumer, from the moment that there is a job hook
+                └─ consumer, from the moment that there is a hook of a job or an event
 
 It restarts what was killed, hands on the signals it gets, and ends with gunicorn's exit code. It knows the settings and
 nothing else of hookd: the code that serves is imported by its children alone. They end when it dies.
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from hookd.errors import SettingsError
-from hookd.points import job_names
+from hookd.points import has_durable
 from hookd.sandbox import jail
 from hookd.settings import Settings, find_config, load, site_directories
 
@@ -121,7 +121,7 @@ class Supervisor:
         self._http = Child("http", GUNICORN)
         self._consumer = Child("consumer", CONSUMER)
         self._is_stopping = False
-        self._has_jobs = False
+        self._has_work = False
 
     def run(self) -> int:
         """
@@ -163,13 +163,13 @@ class Supervisor:
                 child.start()
 
     def _needs_consumer(self) -> bool:
-        """Whether there is a job hook, or was one: what it left undone may wait for its return."""
-        if not self._has_jobs:
+        """Whether there is a hook of a job or an event, or was one: what it left undone may wait for its return."""
+        if not self._has_work:
             directories = [self._settings.hooks]
             with contextlib.suppress(OSError):  # the HTTP processes tell it
                 directories += [path / "hooks" for path in site_directories(self._settings.sites).values()]
-            self._has_jobs = any(map(job_names, directories))
-        return self._has_jobs
+            self._has_work = any(map(has_durable, directories))
+        return self._has_work
 
     def _tell(self, event: str, **facts: Any) -> None:
         """Log as `hookd.logs` does, without its imports."""

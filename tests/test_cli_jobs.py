@@ -91,7 +91,7 @@ def test_shows_a_job(site: Path) -> None:
 
     assert sorted(shown) == [
         *("attempt", "due_at", "ended_at", "enqueued_at", "error", "id"),
-        *("key", "kind", "name", "payload", "site", "state"),
+        *("key", "kind", "name", "payload", "reason", "site", "state"),
     ]
     assert (shown["id"], shown["kind"], shown["state"]) == (ids[1], "job", "dead")
 

@@ -17,7 +17,7 @@ from hookd import cases, contract, samples
 from hookd.cases import Case
 from hookd.documents import Json
 from hookd.hooks import ALL_HOOKS, SETTINGS_FILE
-from hookd.points import POINTS, Point, job_names, job_point
+from hookd.points import EVENTS, POINTS, Point, event_point, job_names, job_point
 from hookd.review import review
 from hookd.runner import Run
 from hookd.service import Service
@@ -40,6 +40,8 @@ SHOWN = tomllib.loads(_SETTING.sub("", SETTINGS_TEXT))
 CASES = cases.load(HOOKS / cases.FOLDER)
 
 JOBS = [job_point(name) for name in job_names(HOOKS)]
+
+EVENT_HOOKS = [event_point(path.stem) for path in sorted((HOOKS / EVENTS).glob("*.py"))]
 
 each_job = pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
 each_point = pytest.mark.parametrize("point", POINTS.values(), ids=lambda point: point.name)
@@ -141,7 +143,9 @@ def test_a_check_finds_nothing(examples: Examples) -> None:
     """
     found = review(examples.site)
 
-    assert sorted(hook.name for hook in found.hooks) == sorted([*POINTS, *(job.name for job in JOBS)])
+    assert sorted(hook.name for hook in found.hooks) == sorted(
+        [*POINTS, *(hook.name for hook in (*JOBS, *EVENT_HOOKS))]
+    )
     assert found.broken == ()
     assert found.findings == ()
 
@@ -187,7 +191,7 @@ def test_settings_are_comments() -> None:
     """
     tables = tomllib.loads(SETTINGS_TEXT)
 
-    assert tables == {name: {} for name in (ALL_HOOKS, *POINTS)}
+    assert tables == {name: {} for name in (ALL_HOOKS, *POINTS)} | {EVENTS: {hook.entry: {} for hook in EVENT_HOOKS}}
 
 
 @each_point
@@ -225,6 +229,21 @@ def test_a_job_is_as_plain_as_a_point(job: Point) -> None:
     assert {key for key in _READ.findall(text) if key in docstring} == set(_READ.findall(text)) <= set(SHOWN[ALL_HOOKS])
     assert {} in own
     assert any(own) or not _READ.findall(text)
+
+
+@pytest.mark.parametrize("hook", EVENT_HOOKS, ids=lambda hook: hook.name)
+def test_a_hook_of_events_is_as_plain_as_a_point(hook: Point) -> None:
+    """
+    An event's example is read at a glance, tells its settings, shows them, and has cases with and without them.
+    """
+    text = source(hook)
+    docstring = ast.get_docstring(ast.parse(text)) or ""
+    own = [case.settings for case in CASES if case.point == hook]
+
+    assert len(text.splitlines()) <= LINES_MAX
+    assert {key for key in _READ.findall(text) if key in docstring} == set(SHOWN[EVENTS][hook.entry])
+    assert {} in own
+    assert any(own)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,11 @@ from hookd.documents import Json
 from tests.conftest import ROOT, Server, start
 
 HOOKS = ROOT / "hooks"
-# HTTP has no way to stop the clock, nor to answer for tools, nor to ask jobs: those cases run in test_examples.
+# HTTP has no way to stop the clock, nor to answer for tools, nor to ask jobs or events: those cases run in test_examples.
 CASES = [
-    case for case in cases.load(HOOKS / cases.FOLDER) if case.now is None and not case.tools and not case.point.is_job
+    case
+    for case in cases.load(HOOKS / cases.FOLDER)
+    if case.now is None and not case.tools and not case.point.is_durable
 ]
 
 

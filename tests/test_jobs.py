@@ -2,6 +2,8 @@
 The inbox: what is promised is on the disk, once for each key, and says how it stands.
 """
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,7 +17,7 @@ from sqlalchemy import update
 
 from hookd import jobs
 from hookd.errors import JobError
-from hookd.jobs import DEAD, DONE, JOB, KEPT_S, PARKED, RUNNING, WAITING, Job, Jobs, Note
+from hookd.jobs import DEAD, DONE, EVENT, JOB, KEPT_S, LOOP, PARKED, RUNNING, WAITING, Job, Jobs, Note
 
 SITE = "default"
 
@@ -58,6 +60,8 @@ def test_a_job_is_found_as_it_was_promised(inbox: Jobs) -> None:
         state=WAITING,
         attempt=1,
         first=1,
+        lane=None,
+        reason=None,
         enqueued_at=job.enqueued_at,
         due_at=job.enqueued_at + 3,
         ended_at=None,
@@ -223,6 +227,82 @@ def test_a_dead_job_is_tried_anew(inbox: Jobs) -> None:
     job = found(inbox, dead)
     assert (job.state, job.attempt, job.first, job.ended_at) == (WAITING, 2, 2, None)
     assert {job.id for job in inbox.due(JOB, 9)} == {dead, later}
+
+
+def test_events_on_one_object_come_one_at_a_time(inbox: Jobs) -> None:
+    """
+    Of a lane the oldest is due, and no other before it has ended or waits to be tried again; other lanes go on.
+    """
+
+    def event(number: int, lane: str | None, site: str = SITE) -> str:
+        return inbox.enqueue(site, "other", {"n": number}, kind=EVENT, lane=lane).id
+
+    first, second, other, alone, elsewhere = (
+        event(1, "p/deal:1"),
+        event(2, "p/deal:1"),
+        event(3, "p/deal:2"),
+        event(4, None),
+        event(5, "p/deal:1", "b"),
+    )
+    inbox.enqueue(SITE, "note", {})
+
+    assert {job.id for job in inbox.due(EVENT, 9)} == {first, other, alone, elsewhere}
+    inbox.take([first])
+    assert second not in {job.id for job in inbox.due(EVENT, 9)}
+    inbox.note([Note(first, 1, WAITING, 2, due_at=time.time() + 60, error="later")])
+    assert {job.id for job in inbox.due(EVENT, 9)} == {second, other, alone, elsewhere}
+
+
+def test_what_was_parked_as_a_loop_waits_for_somebody(inbox: Jobs) -> None:
+    """
+    It has its reason, is not let go with its site, is tried when asked for, and is forgotten like the dead.
+    """
+    id_ = inbox.enqueue(SITE, "other", {}, kind=EVENT, lane="p/deal:1").id
+    inbox.note([Note(id_, 1, PARKED, 1, error="too often", reason=LOOP)])
+
+    assert not inbox.has_parked([SITE])
+    inbox.unpark([SITE])
+    parked = found(inbox, id_)
+    assert (parked.state, parked.reason, parked.error, parked.ended_at is None) == (PARKED, LOOP, "too often", False)
+    assert inbox.retry(id_)
+    again = found(inbox, id_)
+    assert (again.state, again.reason, again.attempt, again.ended_at) == (WAITING, None, 2, None)
+
+
+def test_kinds_are_told_apart(inbox: Jobs) -> None:
+    """
+    Jobs and events have lists, figures and purges of their own.
+    """
+    job, event = inbox.enqueue(SITE, "x", {}).id, inbox.enqueue(SITE, "x", {}, kind=EVENT).id
+    inbox.note([Note(job, 1, DEAD, 1), Note(event, 1, DEAD, 1)])
+
+    assert [one.id for one in inbox.all(kind=EVENT)] == [event]
+    assert [inbox.counts(kind=kind)[DEAD] for kind in (JOB, EVENT, None)] == [1, 1, 2]
+    assert inbox.purge([DEAD], time.time() + 1) == 1
+    assert (inbox.find(job), inbox.find(event) is None) == (None, False)
+
+
+def test_an_inbox_of_an_older_hookd_is_taken_over(inbox: Jobs, tmp_path: Path) -> None:
+    """
+    What was promised before there were lanes is done; and a parked job waits for its site.
+    """
+    id_ = inbox.enqueue(SITE, "note", {"a": 1}).id
+    inbox.close()
+    with contextlib.closing(sqlite3.connect(inbox.path)) as connection:
+        connection.execute("DROP INDEX jobs_by_lane")
+        connection.execute("ALTER TABLE jobs DROP COLUMN lane")
+        connection.execute("ALTER TABLE jobs DROP COLUMN reason")
+        connection.execute("UPDATE schema_version SET version = 1")
+        connection.execute("UPDATE jobs SET state = 'parked'")
+        connection.commit()
+
+    taken_over = Jobs(inbox.path.parent)
+
+    assert taken_over.has_parked([SITE])
+    taken_over.unpark([SITE])
+    assert [(job.id, job.lane, job.reason) for job in taken_over.due(JOB, 9)] == [(id_, None, None)]
+    assert taken_over.enqueue(SITE, "other", {}, kind=EVENT, lane="p/x:1").is_new
+    taken_over.close()
 
 
 def test_counts_lists_and_forgets(inbox: Jobs) -> None:

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from hookd.jobs import Jobs
-from hookd.portal.events import KIND
+from hookd.jobs import EVENT, Jobs
 from tests.conftest import Server, finish
 from tests.portal import payloads
 from tests.portal.server import Account, Bitrix24
@@ -77,7 +76,7 @@ def rows(server: Server, member_id: str) -> list[dict[str, Any]]:
         if job.payload["object"].startswith(member_id) and not job.payload["event"]["code"].startswith("ONAPP")
     ]
     jobs.close()
-    assert all(job.kind == KIND for job in found)
+    assert all(job.kind == EVENT for job in found)
     return [{"site": job.site, "name": job.name, **job.payload} for job in reversed(found)]
 
 

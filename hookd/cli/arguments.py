@@ -5,12 +5,15 @@ The arguments that several commands have.
 import argparse
 from pathlib import Path
 
-from hookd import documents, samples
+from hookd import cases, documents
 from hookd.documents import Json
 from hookd.errors import NotJsonError, SampleError, UsageError
 from hookd.names import meant
-from hookd.points import ALIASES, JOBS, POINTS, Point, point_of
+from hookd.points import ALIASES, EVENTS, JOBS, KINDS, POINTS, Point, point_of
+from hookd.portal import codes
 from hookd.settings import DEFAULT_SITE
+
+_EXAMPLES = {JOBS: ("a job's", f"{JOBS}/call_back"), EVENTS: ("an event's", f"{EVENTS}/oncrmleadadd")}
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
@@ -37,30 +40,32 @@ def add_point(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> 
 
 
 def add_hook(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> None:
-    """Add the positional argument that names a hook: a point, or a job."""
+    """Add the positional argument that names a hook: a point, a job, or the events that it answers."""
     parser.add_argument(
         "point",
         type=hook,
         metavar="HOOK",
         nargs="?" if is_optional else None,
-        help=f"a point (see `hookd points`), or {JOBS}/NAME",
+        help=f"a point (see `hookd points`), {JOBS}/NAME or {EVENTS}/NAME",
     )
 
 
 def hook(name: str) -> Point:
     """
-    Return what the hook *name* answers: a point, which may be called by an old name, or a job.
+    Return what the hook *name* answers: a point, which may be called by an old name, a job, or events, which may be
+    called by a code as portals write it.
 
     Raises:
         argparse.ArgumentTypeError: No hook can be called so.
     """
-    if not name.startswith(f"{JOBS}/"):
+    folder = name.partition("/")[0]
+    if "/" not in name or folder not in KINDS:
         return point(name)
-    found = point_of(name)
+    own = codes.hook_name(name.partition("/")[2]) if folder == EVENTS else ""
+    found = point_of(name) or (point_of(f"{EVENTS}/{own}") if own not in ("", codes.OTHER) else None)
     if found is None:
-        raise argparse.ArgumentTypeError(
-            f"{name!r}: a job's name is written in a-z, 0-9 and _, a letter first: {JOBS}/call_back"
-        )
+        whose, such = _EXAMPLES[folder]
+        raise argparse.ArgumentTypeError(f"{name!r}: {whose} name is written in a-z, 0-9 and _, a letter first: {such}")
     return found
 
 
@@ -104,6 +109,6 @@ def sample(point: Point, name: str) -> Json:
         UsageError: There is none; lists those that there are.
     """
     try:
-        return samples.sample(point, name)
+        return cases.sample(point, name)
     except SampleError as error:
         raise UsageError(str(error)) from error

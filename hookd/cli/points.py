@@ -39,7 +39,7 @@ def document(point: Point) -> dict[str, Json]:
     """
     Return *point* as JSON.
     """
-    found = {row.name: getattr(point, row.name) for row in fields(point) if row.name != "is_job"}
+    found = {row.name: getattr(point, row.name) for row in fields(point) if row.name != "kind"}
     return found | {"keys": dict(point.keys), "constant": dict(point.constant), "unchanged": str(point.unchanged)}
 
 

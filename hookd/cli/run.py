@@ -20,7 +20,9 @@ from hookd.documents import Json
 from hookd.errors import ContractError, NotJsonError, SampleError, UsageError
 from hookd.hooks import settings_of
 from hookd.jobs import example
-from hookd.points import JOBS, POINTS
+from hookd.points import POINTS
+from hookd.portal import forms
+from hookd.portal.samples import of_event
 from hookd.runner import Run, document
 from hookd.service import Service
 from hookd.sites import Site
@@ -37,7 +39,7 @@ def add_parser(commands: Any) -> None:
     add_hook(parser, is_optional=True)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--sample", metavar="NAME", help="see `hookd samples POINT`; without it the first of them")
-    source.add_argument("--input", metavar="FILE", help=f"a request's body, a job's payload; {STDIN} is standard input")
+    source.add_argument("--input", metavar="FILE", help=f"a body, a payload or an event; {STDIN} is standard input")
     source.add_argument(
         "--from",
         dest="recorded",
@@ -152,8 +154,10 @@ def _read(args: argparse.Namespace) -> tuple[str, Json]:
     """Return what the request is called in messages, and its body."""
     if args.point.is_job:
         return _read_job(args)
+    if args.point.is_event and args.input is not None:
+        return _read_event(args)
     if args.input is None:
-        name = args.sample or samples.default(args.point)
+        name = args.sample or cases.sample_names(args.point)[0]
         return f"sample {name}", _changed(cases.changed, sample(args.point, name), args.set)
     name = "standard input" if args.input == STDIN else args.input
     return name, _changed(cases.changed, _parse(name, args.input), args.set)
@@ -164,14 +168,32 @@ def _read_job(args: argparse.Namespace) -> tuple[str, Json]:
         raise UsageError("there are no samples of jobs; name a file with the payload: --input FILE")
     name = "standard input" if args.input == STDIN else args.input or "no payload"
     payload = _parse(name, args.input) if args.input else {}
-    return name, _changed(samples.laid_over, example(args.point.name.removeprefix(f"{JOBS}/"), payload), args.set)
+    return name, _changed(samples.laid_over, example(args.point.entry, payload), args.set)
+
+
+def _read_event(args: argparse.Namespace) -> tuple[str, Json]:
+    """An event as a hook gets it, or as a portal posts it: the form itself, or the same as JSON."""
+    name = "standard input" if args.input == STDIN else args.input
+    data = _bytes(name, args.input)
+    is_json = data.lstrip()[:1] in (b"{", b"")
+    given = _json(name, data) if is_json else forms.parse(data.strip())
+    return name, _changed(samples.laid_over, of_event(given), args.set)
 
 
 def _parse(name: str, path: str) -> Json:
+    return _json(name, _bytes(name, path))
+
+
+def _bytes(name: str, path: str) -> bytes:
     try:
-        return documents.parse(sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes())
+        return sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
     except OSError as error:
         raise UsageError(f"{name}: cannot be read: {error.strerror}") from error
+
+
+def _json(name: str, data: bytes) -> Json:
+    try:
+        return documents.parse(data)
     except NotJsonError as error:
         raise SampleError(str(cases.not_json(name, error))) from error
 

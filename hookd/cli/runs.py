@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("runs", help="list the runs of the journal, show one, or make a test of it")
     add_site(parser, default=None)
-    parser.add_argument("--point", type=hook, metavar="HOOK", help="only runs of this point, or of jobs/NAME")
+    parser.add_argument("--point", type=hook, metavar="HOOK", help="only runs of this point, jobs/NAME or events/NAME")
     parser.add_argument("--outcome", choices=cases.OUTCOMES, metavar="OUTCOME", help=", ".join(cases.OUTCOMES))
     parser.add_argument("--reason", choices=cases.REASONS, metavar="REASON", help=", ".join(cases.REASONS))
     parser.add_argument("--call", default="", metavar="LINKEDID", help="only runs of this call")

@@ -5,9 +5,12 @@
 import argparse
 from typing import Any
 
+from hookd import cases
 from hookd import samples as store
-from hookd.cli.arguments import add_format, add_point, sample
+from hookd.cli.arguments import add_format, add_hook, sample
 from hookd.cli.output import OK, print_json, print_table
+from hookd.errors import UsageError
+from hookd.portal import samples as events
 
 
 def add_parser(commands: Any) -> None:
@@ -15,22 +18,27 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "samples",
         help="list the sample requests, or print one",
-        description="List the calls that there are samples of, those of a POINT, or print one: "
+        description="List the calls that there are samples of, those of a HOOK, or print one: "
         "`hookd samples process_client_phone incoming | curl -d @- http://127.0.0.1:8080/process_client_phone`",
     )
-    add_point(parser, is_optional=True)
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a sample: SCENARIO or SCENARIO@STAGE")
+    add_hook(parser, is_optional=True)
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="a sample: SCENARIO, SCENARIO@STAGE, or an event's code"
+    )
     add_format(parser)
     parser.set_defaults(command=samples)
 
 
 def samples(args: argparse.Namespace) -> int:
     """Print the request that is named, or the names with a line each."""
+    if args.point and args.point.is_job:
+        raise UsageError("there are no samples of jobs: what a job gets, its hook's caller decides")
     if args.name:
         print_json(sample(args.point, args.name))
         return OK
-    names = store.names(args.point) if args.point else store.SCENARIOS
-    described = {name: store.describe(name) for name in names}
+    names = cases.sample_names(args.point) if args.point else store.SCENARIOS
+    describe = events.describe if args.point and args.point.is_event else store.describe
+    described = {name: describe(name) for name in names}
     if args.format == "json":
         print_json([{"name": name, "summary": summary} for name, summary in described.items()])
     else:

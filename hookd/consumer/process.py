@@ -1,5 +1,5 @@
 """
-The consumer process: takes what is due out of the inbox, has it done, and notes how it stands.
+The consumer process: takes what is due out of the inbox, jobs and events, has it done, and notes how it stands.
 
     inbox → engine (DBOS) → runner → engine: the result is recorded → inbox: done, or due again later, or dead
 
@@ -27,12 +27,30 @@ from sqlalchemy.exc import SQLAlchemyError
 from hookd import jobs as inbox
 from hookd import logs
 from hookd.consumer import lock
+from hookd.consumer.brake import RUNS_MAX, WINDOW_S, Brake
 from hookd.consumer.engine import Attempt, DurableEngine, Interrupted
 from hookd.documents import Json
 from hookd.errors import HookdError, StorageError
-from hookd.jobs import DEAD, DONE, JOB, KEPT_S, PARKED, RUNNING, WAITING, Job, Jobs, Note
-from hookd.points import job_point
-from hookd.runner import job_settings
+from hookd.jobs import (
+    DEAD,
+    DONE,
+    EVENT,
+    KEPT_S,
+    KINDS,
+    LOOP,
+    NO_HOOK,
+    PARKED,
+    RUNNING,
+    WAITING,
+    Job,
+    Jobs,
+    Note,
+)
+from hookd.jobs import NO_SITE as SITE_GONE
+from hookd.points import EVENTS, Point, event_point, job_point
+from hookd.portal import codes
+from hookd.portal.events import brake_key, document, hook_of
+from hookd.runner import work_settings
 from hookd.sandbox import jail
 from hookd.service import Service
 from hookd.settings import JobSettings, Settings, find_config, load
@@ -49,7 +67,12 @@ RETRY_S = 1.0  # after a database could not be used
 AHEAD = 4  # attempts that the engine is given for each that can run: it looks for new ones five times a second
 STOP_S = 10.0  # that running jobs get at the end
 JITTER = 0.25  # of a delay, up and down: what failed together is not tried again together
+LOAD_S = 2.0  # for a hook whose file is there to be loaded, before its run fails for want of it
 NO_SITE = "there is no such site now; the job waits until it is back"
+TOO_OFTEN = (
+    f"this event came more than {RUNS_MAX} times in {WINDOW_S:g} s for the same object; perhaps its hook causes it. "
+    "`hookd events retry` has it run. [loop]"
+)
 
 log = structlog.get_logger("hookd.consumer")
 
@@ -82,14 +105,16 @@ class _Result:
         state: done, waiting (it failed and is tried again), dead, parked; "" where there was nothing to do any more.
         error: Why it failed.
         due_at: When it is tried again.
+        reason: A word for why it stands so.
     """
 
     state: str
     error: str = ""
     due_at: float | None = None
+    reason: str | None = None
 
     def document(self) -> Json:
-        return {"state": self.state, "error": self.error, "due_at": self.due_at}
+        return {"state": self.state, "error": self.error, "due_at": self.due_at, "reason": self.reason}
 
 
 class Consumer:
@@ -104,7 +129,8 @@ class Consumer:
         self._engine = DurableEngine(settings.state, self._attempt, self._settle, at_once=at_once * AHEAD)
         self._room = asyncio.Semaphore(at_once)
         self._most = at_once * AHEAD
-        self._taken: dict[str, float] = {}  # run id → when the engine was given it
+        self._taken: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}  # run id → when the engine was given it
+        self._brake = Brake()
         self._notes: list[Note] = []
         self._notes_lock = threading.Lock()
         self._running = 0
@@ -124,7 +150,7 @@ class Consumer:
         await self._service.start()
         try:
             await asyncio.to_thread(self._jobs.release)
-            await asyncio.to_thread(self._engine.start, (JOB,))
+            await asyncio.to_thread(self._engine.start, KINDS)
             log.info("consumer_up", at_once=self._most // AHEAD, state=str(self._service.settings.state))
             await self._work()
         finally:
@@ -181,35 +207,62 @@ class Consumer:
 
     async def _hand_over(self) -> None:
         sites = {site.name for site in self._service.sites.all()}
-        if not await asyncio.to_thread(self._give, sites):
+        if not any([await asyncio.to_thread(self._give, kind, sites) for kind in KINDS]):
             await asyncio.sleep(IDLE_S)
 
-    def _give(self, sites: set[str]) -> bool:
+    def _give(self, kind: str, sites: set[str]) -> bool:
         """
-        Give the engine what is due, as far as it has room; what it has a result of already is only noted.
+        Give the engine what is due of *kind*, as far as it has room; what it has a result of already is only noted.
 
         Returns whether there was anything to do.
         """
-        due = self._jobs.due(JOB, self._most - len(self._taken)) if len(self._taken) < self._most else []
+        taken = self._taken[kind]
+        due = self._jobs.due(kind, self._most - len(taken)) if len(taken) < self._most else []
         there = [job for job in due if job.site in sites]
         for job in due:
             if job.site not in sites:
-                self._note(Note(job.id, job.attempt, PARKED, job.attempt, error=NO_SITE))
+                self._note(Note(job.id, job.attempt, PARKED, job.attempt, error=NO_SITE, reason=SITE_GONE))
         found = self._engine.found([job.run_id for job in there])
         over = {run_id for run_id, attempt in found.items() if not attempt.is_open}
         for job in there:
             if job.run_id in over:
                 self._settle_found(job.id, job.attempt, found[job.run_id])
-        given = [job for job in there if job.run_id not in over]
+        given = [job for job in there if job.run_id in found and job.run_id not in over]
+        given += self._without_loops([job for job in there if job.run_id not in found])
         if not given:
-            return bool(due or self._taken)
+            return bool(due or taken)
         now = time.monotonic()
-        self._taken |= {job.run_id: now for job in given}
+        taken |= {job.run_id: now for job in given}
         self._jobs.take([job.id for job in given])  # first: how they end is noted from the moment they are enqueued
         for job in given:
             if job.run_id not in found:
-                self._engine.enqueue(JOB, job.run_id, job.id, job.attempt)
+                self._engine.enqueue(kind, job.run_id, job.id, job.attempt)
         return True
+
+    def _without_loops(self, begun: list[Job]) -> list[Job]:
+        """
+        Return *begun* but for the events that come too often, which are parked.
+
+        Only the first attempt counts: later ones are hookd's own, or somebody asked for them.
+        """
+        looping = [job for job in begun if job.kind == EVENT and job.attempt == 1 and not self._is_admitted(job)]
+        if looping:  # at once: what is only noted would be due again until the note is written
+            self._jobs.note(
+                Note(job.id, job.attempt, PARKED, job.attempt, error=TOO_OFTEN, reason=LOOP) for job in looping
+            )
+        for job in looping:
+            log.error("event_loop", job=job.id, site=job.site, name=job.name, object=job.lane)
+            self._loop.call_soon_threadsafe(self._tell_loop, job)
+        return [job for job in begun if job not in looping]
+
+    def _is_admitted(self, job: Job) -> bool:
+        key = brake_key(job)
+        return key is None or self._brake.admit(key)
+
+    def _tell_loop(self, job: Job) -> None:
+        site = self._service.sites.get(job.site)
+        if site and self._service.alerts:
+            self._service.alerts.tell(site, "loop", f"{EVENTS}/{job.name}", event=job.id, object=job.lane)
 
     # ---- an attempt ----------------------------------------------------------------------------------------------
 
@@ -244,18 +297,38 @@ class Consumer:
     async def _run(self, job: Job) -> _Result | None:
         site = self._service.sites.get(job.site)
         if site is None:
-            return _Result(PARKED, NO_SITE)
+            return _Result(PARKED, NO_SITE, reason=SITE_GONE)
+        point = await self._point(job, site)
+        if point is None:
+            return _Result(DONE, reason=NO_HOOK)
         self._note(Note(job.id, job.attempt, RUNNING, job.attempt))
         started = asyncio.get_running_loop().time()
-        run = await self._service.runner.run(site, job_point(job.name), inbox.document(job), started=started)
+        if job.kind == EVENT:
+            asked, portal = document(job), job.payload["event"]["portal"]["member_id"]
+        else:
+            asked, portal = inbox.document(job), ""
+        run = await self._service.runner.run(site, point, asked, started=started, portal=portal)
         if run.outcome == "ok":
             return _Result(DONE)
         if self._service.runner.is_stopping:
             return None
-        result = _failed(job, site, str(run.error))
+        result = _failed(job, point, site, str(run.error))
         if result.state == DEAD and self._service.alerts:
             self._service.alerts.tell(site, "dead", run.point, job=job.id, error=result.error)
         return result
+
+    async def _point(self, job: Job, site: Site) -> Point | None:
+        """What is asked: of an event the hook that answers it now, or None where there is none any more."""
+        if job.kind != EVENT:
+            return job_point(job.name)
+        names = codes.event_hooks(job.payload["event"]["code"])
+        name = await asyncio.to_thread(hook_of, site.hooks.directory, EVENTS, names)
+        if not name:
+            return None
+        point, end = event_point(name), time.monotonic() + LOAD_S
+        while not site.hooks.snapshot.has(point.name) and time.monotonic() < end:
+            await asyncio.sleep(POLL_S)  # its file is new: an HTTP process saw it a moment ago
+        return point
 
     # ---- from the engine to the inbox ----------------------------------------------------------------------------
 
@@ -272,18 +345,25 @@ class Consumer:
                 next_attempt,
                 due_at=result["due_at"],
                 error=result["error"],
+                reason=result.get("reason"),
                 forgives=state not in (DONE, DEAD, WAITING),
             )
         )
-        self._taken.pop(f"{id_}-{number}", None)
+        self._forget_taken(f"{id_}-{number}")
 
     def _settle_found(self, id_: str, number: int, attempt: Attempt) -> None:
         result = attempt.result
         if attempt.error:  # its result could not be recorded, or it took the whole consumer with it a hundred times
             job = self._jobs.find(id_)
             site = self._service.sites.get(job.site) if job else None
-            result = (_failed(job, site, attempt.error) if job and site else _Result(PARKED, NO_SITE)).document()
+            point = event_point(job.name) if job and job.kind == EVENT else job_point(job.name if job else "")
+            gone = _Result(PARKED, NO_SITE, reason=SITE_GONE)
+            result = (_failed(job, point, site, attempt.error) if job and site else gone).document()
         self._settle(id_, number, result)
+
+    def _forget_taken(self, run_id: str) -> None:
+        for taken in self._taken.values():
+            taken.pop(run_id, None)
 
     def _note(self, note: Note) -> None:
         with self._notes_lock:
@@ -312,14 +392,14 @@ class Consumer:
 
     def _look_after(self, sites: set[str]) -> None:
         before = time.monotonic() - CHECK_S
-        old = [run_id for run_id, since in list(self._taken.items()) if since < before]
+        old = [run_id for taken in self._taken.values() for run_id, since in list(taken.items()) if since < before]
         found = self._engine.found(old)
         for run_id in old:
             id_, _, number = run_id.rpartition("-")
             attempt = found.get(run_id)
             if attempt is None:  # the engine's database did not take it
                 self._note(Note(id_, int(number), WAITING, int(number)))
-                self._taken.pop(run_id, None)
+                self._forget_taken(run_id)
             elif not attempt.is_open:
                 self._settle_found(id_, int(number), attempt)
         self._engine.resume([run_id for run_id, attempt in found.items() if attempt.is_open])
@@ -333,12 +413,12 @@ class Consumer:
                 await asyncio.sleep(POLL_S)
 
 
-def _failed(job: Job, site: Site, error: str) -> _Result:
-    chosen = job_settings(site, job.name)
+def _failed(job: Job, point: Point, site: Site, error: str) -> _Result:
+    chosen = work_settings(site, point)
     failures = job.attempt - job.first + 1
     if failures < chosen.attempts_max:
         return _Result(WAITING, error, time.time() + delay_s(chosen, failures))
-    log.error("job_dead", job=job.id, site=job.site, name=job.name, attempts=failures)
+    log.error("job_dead", kind=job.kind, job=job.id, site=job.site, name=job.name, attempts=failures)
     return _Result(DEAD, error)
 
 

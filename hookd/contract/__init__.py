@@ -65,6 +65,7 @@ PAGE_CHARACTERS_MAX = 1_048_576
 _PAGE = {"template": str, "context": dict, "title": str, "html": str}
 
 Outcome = Literal["ok", "unchanged", "cancelled"]
+_WORK = {"job": "a job", "event": "the hook of an event"}  # whose returned values have no reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,13 @@ def preload() -> None:
 
 def read_request(point: Point, body: Json) -> Request:
     """
-    Return the request of *point* in *body*: the object itself, or the one under its key `params`. A job and a placement
-    are their own.
+    Return the request of *point* in *body*: the object itself, or the one under its key `params`. A job, an event and a
+    placement are their own.
 
     Raises:
         ContractError: No valid reply can be built: it is no object, or a required key is missing or of a wrong type.
     """
-    if point.is_job or point.is_placement:
+    if point.kind != "point":
         return Request(point, body, body, ())
     raw = _unwrapped(point, body)
     plan = _plan(point.name)
@@ -282,8 +283,8 @@ def _cancelled(point: Point) -> Reply:
 
 def _ignored(point: Point, change: Json) -> Reply:
     if change is None or change == {}:
-        return Reply(NO_DATA, "ok" if point.is_job else "unchanged", ())
-    what = "nobody reads what a job returns" if point.is_job else "this point's reply has no data"
+        return Reply(NO_DATA, "ok" if point.is_durable else "unchanged", ())
+    what = f"nobody reads what {_WORK[point.kind]} returns" if point.is_durable else "this point's reply has no data"
     return Reply(NO_DATA, "ok", (Violation("", f"{shown(change)} is ignored: {what}."),))
 
 

@@ -106,6 +106,18 @@ def event_hooks(code: str) -> tuple[str, ...]:
     return _candidates(hook_name(code), known.name if known else "", known.family if known else "")
 
 
+@cache
+def event_hook_names() -> Mapping[str, tuple[Code, ...]]:
+    """
+    Return the names that hooks of known events may have, and the events that each answers.
+    """
+    found: dict[str, list[Code]] = {}
+    for known in events().values():
+        for name in event_hooks(known.code):
+            found.setdefault(name, []).append(known)
+    return MappingProxyType({name: tuple(answered) for name, answered in found.items()})
+
+
 def placement(code: str) -> Code | None:
     """
     Return what is known of the placement *code*; a custom type's number stands for any.

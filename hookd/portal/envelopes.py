@@ -36,6 +36,9 @@ _MEMBER = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # 32 hexadecimal digits, as far a
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,99}")
 _SEPARATORS = re.compile(r"[\s,]+")  # of scopes: commas from the authorization server, blanks in the reference
 _SESSION = re.compile(r"(?i)(sessid=)[0-9a-z]+")  # the user's session in the portal: nobody else's business
+# Keys that name an object, the first that are all there; of tasks they stand one level deeper.
+_IDENTITIES = (("ENTITY_TYPE_ID", "ID"), ("ID",), ("CALL_ID",), ("POST_ID",), ("id",), ("ENTITY_TYPE_ID", "ENTITY_ID"))
+_SIDES = ("FIELDS_AFTER", "FIELDS_BEFORE")
 _NOTHING = ("", "0", "undefined", "null")  # what a call card writes where there is no object
 _EVENT_SCHEMAS = frozenset(
     {"crm_activity", "crm_address", "crm_bank_detail", "crm_company", "crm_contact", "crm_deal", "crm_deal_recurring"}
@@ -122,9 +125,9 @@ class Event:
     def object_key(self) -> str:
         """What events on the same object have in common: they are handled one after the other."""
         family = codes.event(self.code)
-        number = self.fields.get("ID", self.fields.get("CALL_ID", ""))
         kind = (family and family.family) or self.code.lower()
-        return f"{kind}:{number}"[:OBJECT_CHARACTERS] if isinstance(number, str | int) else kind
+        number = _identity(self.fields)
+        return f"{kind}:{number}"[:OBJECT_CHARACTERS] if number else kind
 
     def document(self) -> dict[str, Json]:
         """Return what a hook gets as `event`."""
@@ -340,6 +343,16 @@ def _status(fields: Mapping[str, Json]) -> str:
 
 def _scopes(value: Json) -> tuple[str, ...]:
     return tuple(scope for scope in _SEPARATORS.split(value) if scope) if isinstance(value, str) else ()
+
+
+def _identity(fields: Mapping[str, Json]) -> str:
+    """What the object of an event is called among its kind; "" where it is not said."""
+    for place in (fields, *(fields[side] for side in _SIDES if isinstance(fields.get(side), dict))):
+        for names in _IDENTITIES:
+            texts = [_text(place, name) for name in names]
+            if all(texts):
+                return ".".join(texts)
+    return ""
 
 
 def _sorted(value: Json) -> Json:

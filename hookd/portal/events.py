@@ -15,13 +15,11 @@ import structlog
 
 from hookd.documents import Json
 from hookd.errors import JobError, NotFormError
-from hookd.jobs import Jobs
+from hookd.jobs import EVENT, Job, Jobs
+from hookd.points import EVENTS
 from hookd.portal import codes, forms
 from hookd.portal.envelopes import Event, read_event
 from hookd.portal.trust import Terms, Trust
-
-KIND = "event"  # of rows in the inbox
-DIRECTORY = "events"  # of hooks
 
 log = structlog.get_logger("hookd.portal")
 
@@ -72,7 +70,7 @@ class Events:
         """
         event = read_event(forms.parse(body, content_type))
         self._trust.check_event(terms, event)
-        hook = hook_of(hooks, DIRECTORY, codes.event_hooks(event.code))
+        hook = hook_of(hooks, EVENTS, codes.event_hooks(event.code))
         is_new = bool(hook) and self._accept(terms.site, hook, event)
         log.info(
             "event",
@@ -94,7 +92,8 @@ def into_inbox(jobs: Jobs) -> Accept:
 
     def accept(site: str, hook: str, event: Event, /) -> bool:
         try:
-            return jobs.enqueue(site, hook, payload(event), key=event.key, kind=KIND).is_new
+            about = payload(event)
+            return jobs.enqueue(site, hook, about, key=event.key, kind=EVENT, lane=about["object"]).is_new
         except JobError as error:
             raise NotFormError(f"the event cannot be kept: {error.message}") from error
 
@@ -106,6 +105,28 @@ def payload(event: Event) -> dict[str, Json]:
     Return what the inbox keeps of *event*: what its hook gets, and what it is about, for the order of work.
     """
     return {"event": event.document(), "object": f"{event.claim.member_id}/{event.object_key}"}
+
+
+def document(job: Job) -> dict[str, Json]:
+    """
+    Return the event in a row of the inbox as its hook gets it.
+    """
+    return {"id": job.id, "attempt": job.attempt, **job.payload["event"]}
+
+
+def example(event: Event) -> dict[str, Json]:
+    """
+    Return *event* as its hook gets it the first time, for commands and tests of hooks.
+    """
+    return {"id": "0" * 24, "attempt": 1, **event.document()}
+
+
+def brake_key(job: Job) -> str | None:
+    """
+    Return what events that may be a loop have in common: site, portal, object and code; None where no object is named.
+    """
+    about = job.payload["object"]  # "portal/kind:id"; an id may have any character, a portal and a kind have no colon
+    return f"{job.site}/{about}/{job.payload['event']['code']}" if ":" in about else None
 
 
 def hook_of(hooks: Path, directory: str, names: Sequence[str]) -> str:

@@ -39,13 +39,18 @@ class PortalSide:
         self.rest = Rest(self.portals, Renewal(state, self.portals, oauth), self._client, Limits(state))
         self.binder = Binder(self.rest)
 
-    def account(self, site: str, settings: SiteSettings) -> Webhook | Installed:
+    def account(self, site: str, settings: SiteSettings, portal: str = "") -> Webhook | Installed:
         """
         Return as whom the hooks of *site* ask: by the webhook in its *settings*, else as its one portal's app.
+
+        Args:
+            portal: Id of the portal whose event is answered. If it has installed the app, it is asked as that app.
 
         Raises:
             UnknownPortalError: There is no webhook, and no portal or more than one.
         """
+        if portal and settings.bitrix_app_id and self.portals.find(site, portal):
+            return Installed(site, portal, App(settings.bitrix_app_id, settings.bitrix_app_secret))
         if settings.bitrix_webhook:
             return Webhook(settings.bitrix_webhook)
         return self.rest.only(site, App(settings.bitrix_app_id, settings.bitrix_app_secret))

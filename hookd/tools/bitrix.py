@@ -1,10 +1,11 @@
 """
 `bitrix`: REST methods of the site's portal, as far as the operator allows them.
 
-Which portal that is, the site decides and never the hook: the one whose page is shown, with the token of the employee
-who looks at it; else the one of its incoming webhook, where it has one, else the one that has installed its app; a site
-with several of these has none for its other hooks, since nothing in a call would say which. `portal.rest` knows tokens, limits and addresses; here a call becomes a question to it, and what goes wrong there
-becomes words for a hook.
+Which portal that is, the site decides and never the hook: in a page the one that shows it, with the token of the
+employee who looks at it; for an event the one that told of it; else the one of the site's incoming webhook, where it
+has one, else the one that has installed its app. A site with several of these has none for its other hooks, since
+nothing in a call would say which. `portal.rest` knows tokens, limits and addresses; here a call becomes a question to
+it, and what goes wrong there becomes words for a hook.
 """
 
 import threading
@@ -17,7 +18,7 @@ import structlog
 from hookd.errors import PortalError, StorageError, ToolFailedError, VaultError
 from hookd.portal.rest import Employee, Webhook, Who
 from hookd.portal.side import PortalSide
-from hookd.tools.call import Call, Json, Method, late
+from hookd.tools.call import Call, Ground, Json, Method, late
 from hookd.tools.resolver import Resolver
 
 _COMMANDS = 'Write {"lead": ["crm.lead.get", {"id": 17}]}, or a list of such pairs.'
@@ -60,7 +61,7 @@ class Bitrix:
     def _asking(self, ask: _Ask) -> Callable[[Call], Json]:
         def do(call: Call) -> Json:
             try:
-                who = call.site.who or self._portals.account(call.site.name, call.site.settings)
+                who = call.site.who or self._account(call.site)
                 self._check_host(call, who)
                 return ask(call, who)
             except PortalError as error:
@@ -71,6 +72,9 @@ class Bitrix:
                 raise ToolFailedError(f"{call.name}: the portal's tokens cannot be read now.", remedy) from error
 
         return do
+
+    def _account(self, site: Ground) -> Who:
+        return self._portals.account(site.name, site.settings, site.portal)
 
     def _check_host(self, call: Call, who: Who) -> None:
         """

@@ -26,6 +26,7 @@ class Ground:
         directory: Where `secrets/` is.
         hooks: Where `lists/` is.
         who: As whom its portal is asked, where the run is about one of its portals; None leaves it to the site.
+        portal: Id of the portal that asks; "" where it is none that does.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Ground:
     hooks: Path
     settings: SiteSettings
     who: Who | None = None
+    portal: str = ""
 
 
 @dataclass(slots=True, eq=False)

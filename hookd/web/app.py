@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from hookd import __version__, documents, metrics, samples
 from hookd.consumer import lock
 from hookd.errors import MissingTokenError, SenderError, StorageError
-from hookd.jobs import Jobs
+from hookd.jobs import EVENT, JOB, Jobs
 from hookd.names import meant
 from hookd.points import POINTS
 from hookd.service import Service
@@ -151,21 +151,22 @@ def _isolation(service: Service) -> dict[str, Any]:
 
 def consumer(service: Service) -> str:
     """
-    Return whether the jobs are being done: "running", "missing", or "not needed" where there is no job hook.
+    Return whether jobs and events are being done: "running", "missing", or "not needed" where there is no hook of one.
     """
     if lock.is_held(service.settings.state):
         return "running"
-    return "missing" if any(site.hooks.snapshot.has_jobs for site in service.sites.all()) else "not needed"
+    return "missing" if any(site.hooks.snapshot.has_durable for site in service.sites.all()) else "not needed"
 
 
 def count_jobs(jobs: Jobs) -> None:
     """
-    Bring the figures of jobs up to date, where any was ever promised.
+    Bring the figures of jobs and events up to date, where any was ever promised.
     """
     if jobs.path.exists():
         with contextlib.suppress(StorageError):  # whoever promises a job is told
-            for state, number in jobs.counts().items():
-                metrics.JOBS.labels(state).set(number)
+            for gauge, kind in ((metrics.JOBS, JOB), (metrics.EVENTS, EVENT)):
+                for state, number in jobs.counts(kind=kind).items():
+                    gauge.labels(state).set(number)
 
 
 def _caller() -> Caller:

@@ -1,0 +1,22 @@
+"""
+`hookd events`: what the portals told, how it stands, and what to do about it.
+"""
+
+from typing import Any
+
+from hookd.cli.inbox import Noun, add_actions
+from hookd.jobs import EVENT, Job
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser("events", help="list the events that came, show one, or try it again")
+    add_actions(parser, _NOUN)
+
+
+def _cells(job: Job) -> tuple[str, ...]:
+    portal, _, about = job.payload["object"].partition("/")
+    return job.payload["event"]["code"], portal, about, job.name
+
+
+_NOUN = Noun(EVENT, "an", "hook", ("event", "portal", "object", "hook"), _cells)

@@ -1,0 +1,150 @@
+"""
+What `hookd jobs` and `hookd events` have in common: rows of the inbox, listed, shown, and tried again.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hookd.cli.arguments import add_config, add_format, add_site
+from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json, print_table
+from hookd.cli.session import read_settings
+from hookd.consumer import lock
+from hookd.documents import Json
+from hookd.errors import UsageError
+from hookd.jobs import STATES, WAITING, Job, Jobs
+from hookd.settings import Settings
+
+LIMIT = 20
+ERROR_CHARACTERS = 60  # in a line of the list
+
+
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """
+    What the rows of one command are.
+
+    Attributes:
+        kind: In the inbox.
+        article: Before the kind.
+        name: What `--name` is.
+        columns: Heads of the list's own columns, after id and site.
+        cells: Of a row, what stands in them.
+    """
+
+    kind: str
+    article: str
+    name: str
+    columns: tuple[str, ...]
+    cells: Callable[[Job], tuple[str, ...]]
+
+
+def add_actions(parser: argparse.ArgumentParser, noun: Noun, more: str = "") -> Any:
+    """
+    Add list, show and retry to *parser*, and return where to add the actions that are named *more*.
+    """
+    actions = parser.add_subparsers(metavar=f"list|show|retry{more}", required=True)
+    lists = actions.add_parser("list", help=f"print a line for each {noun.kind}, the newest last")
+    add_site(lists, default=None)
+    lists.add_argument("--state", choices=STATES, help=f"only {noun.kind}s in this state")
+    lists.add_argument("--name", metavar="NAME", help=f"only {noun.kind}s of this {noun.name}")
+    lists.add_argument("--limit", type=_limit, default=LIMIT, metavar="N", help=f"the last N; without it {LIMIT}")
+    lists.set_defaults(command=list_)
+    shows = actions.add_parser("show", help=f"print all that is known of {noun.article} {noun.kind}")
+    shows.add_argument("id", metavar="ID", help=f"as `hookd {noun.kind}s list` tells it")
+    shows.set_defaults(command=show)
+    retries = actions.add_parser("retry", help=f"have {noun.kind}s run now, with all their attempts before them")
+    retries.add_argument("ids", metavar="ID", nargs="+", help="one that waits, is dead or is parked")
+    retries.set_defaults(command=retry)
+    for action in (shows, retries):
+        add_config(action)
+    for action in (lists, shows, retries):
+        add_format(action)
+        action.set_defaults(noun=noun)
+    return actions
+
+
+def list_(args: argparse.Namespace) -> int:
+    """Print a line for each row that is wanted, and say so where nobody does the work."""
+    settings, noun = read_settings(args), args.noun
+    inbox = open_inbox(settings)
+    wanted = {"site": args.site, "state": args.state, "name": args.name, "most": args.limit, "kind": noun.kind}
+    found = inbox.all(**wanted) if inbox else []
+    if args.format == "json":
+        print_json([_document(job) for job in reversed(found)])
+        return OK
+    zone = ZoneInfo(settings.site.time_zone)
+    if found:
+        head = ("id", "site", *noun.columns, "state", "attempt", "due or ended", "error")
+        print_table([head, *_rows(found, noun, zone)])
+    else:
+        complain(f"there is no such {noun.kind}")
+    _warn_of_nobody(settings, inbox, noun)
+    return OK
+
+
+def show(args: argparse.Namespace) -> int:
+    """Print a row as it stands."""
+    noun = args.noun
+    job = _find(open_inbox(read_settings(args)), noun, args.id)
+    if job is None:
+        raise UsageError(f"there is no {noun.kind} {args.id!r}; `hookd {noun.kind}s list` tells those that there are")
+    print_json(_document(job))
+    return OK
+
+
+def retry(args: argparse.Namespace) -> int:
+    """Have rows run again; those that cannot are named."""
+    noun, inbox = args.noun, open_inbox(read_settings(args))
+    again = [id_ for id_ in args.ids if inbox and _find(inbox, noun, id_) and inbox.retry(id_)]
+    refused = [id_ for id_ in args.ids if id_ not in again]
+    for id_ in refused:
+        complain(f"{id_}: no {noun.kind} that waits, is dead or is parked")
+    if args.format == "json":
+        print_json({"retried": again, "refused": refused})
+    else:
+        print(f"{len(again)} will run now")
+    return YOURS_IS_WRONG if refused else OK
+
+
+def open_inbox(settings: Settings) -> Jobs | None:
+    """Return the inbox; None where nothing was ever promised."""
+    jobs = Jobs(settings.state)
+    return jobs if jobs.path.exists() else None
+
+
+def _find(inbox: Jobs | None, noun: Noun, id_: str) -> Job | None:
+    job = inbox.find(id_) if inbox else None
+    return job if job and job.kind == noun.kind else None
+
+
+def _warn_of_nobody(settings: Settings, inbox: Jobs | None, noun: Noun) -> None:
+    waiting = inbox.counts(kind=noun.kind)[WAITING] if inbox else 0
+    if waiting and not lock.is_held(settings.state):
+        complain(f"warning: {waiting} {noun.kind}s wait and no consumer runs: start `hookd serve`, or `hookd consume`")
+
+
+def _rows(found: list[Job], noun: Noun, zone: ZoneInfo) -> Iterator[tuple[str, ...]]:
+    for job in reversed(found):
+        at = datetime.fromtimestamp(job.ended_at or job.due_at, zone).isoformat(" ", "seconds")
+        error = job.error if len(job.error) <= ERROR_CHARACTERS else f"{job.error[:ERROR_CHARACTERS]}…"
+        state = f"{job.state} ({job.reason})" if job.reason else job.state
+        yield job.id, job.site, *noun.cells(job), state, str(job.attempt), at, error
+
+
+def _document(job: Job) -> dict[str, Json]:
+    found = asdict(job)
+    for name in ("first", "lane"):
+        del found[name]
+    for name in ("enqueued_at", "due_at", "ended_at"):
+        found[name] = found[name] and datetime.fromtimestamp(found[name], UTC).isoformat(timespec="milliseconds")
+    return found
+
+
+def _limit(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r}: a number from 1 to 100000 is expected")
+    return int(text)
