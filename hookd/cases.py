@@ -6,7 +6,8 @@ Tests of hooks are files: `hooks/tests/<point>/<case>.json`, one request and wha
 
 A case names its request: a sample, or the whole request, with single values set; a case of a job, which lies in
 `hooks/tests/jobs/<name>/`, names its payload, or the whole job; one of events lies in `hooks/tests/events/<name>/`, and
-its request may be what a portal posts. Its `settings` replace the table that
+its request may be what a portal posts; one of a page lies in `hooks/tests/placements/<name>/`, and its `page` are texts
+that stand in it. Its `settings` replace the table that
 the site has for the hook, so that a test says the same tomorrow; without them the site's apply. `now` stops the hook's
 clock, and tools are not called: `tools` has what they answer (`answers`). Of the run only what the case names is
 compared.
@@ -25,7 +26,8 @@ from hookd.documents import Json
 from hookd.errors import ContractError, EnvelopeError, NotJsonError, Problem, SampleError
 from hookd.jobs import example
 from hookd.names import meant
-from hookd.points import ALIASES, JOBS, KINDS, POINTS, Point, Unchanged, point_of
+from hookd.points import ALIASES, JOBS, KINDS, PLACEMENTS, POINTS, Point, Unchanged, point_of
+from hookd.portal import openings
 from hookd.portal import samples as events
 from hookd.runner import Run, Runner
 from hookd.sites import Site
@@ -113,6 +115,8 @@ def sample_names(point: Point) -> list[str]:
     """
     if point.is_job:
         return []
+    if point.is_placement:
+        return openings.names(point.entry)
     return events.names(point.entry) if point.is_event else samples.names(point)
 
 
@@ -123,6 +127,8 @@ def sample(point: Point, name: str) -> dict[str, Json]:
     Raises:
         SampleError: There is none; lists those that there are.
     """
+    if point.is_placement:
+        return openings.sample(point.entry, name)
     return events.sample(point.entry, name) if point.is_event else samples.sample(point, name)
 
 
@@ -155,11 +161,20 @@ def observed(run: Run) -> dict[str, Json]:
     """
     Return of *run* what a case can expect.
     """
-    found = {"outcome": run.outcome, "print": run.printed, "warnings": [str(warning) for warning in run.warnings]}
+    found: dict[str, Json] = {
+        "outcome": run.outcome,
+        "print": run.printed,
+        "warnings": [str(warning) for warning in run.warnings],
+    }
     if run.reason:
         found["reason"] = run.reason
     if "data" in run.reply:
-        found["reply"] = run.reply["data"]
+        data: Json = run.reply["data"]
+        found["reply"] = data
+        if run.point.startswith(f"{PLACEMENTS}/"):
+            # What the hook returned, and what became of it: nobody wants to write a whole page into a case.
+            found["page"] = data["html"]
+            found["reply"] = {key: data[key] for key in ("template", "context", "title")}
     return found
 
 
@@ -183,6 +198,9 @@ def compare(case: Case, found: Mapping[str, Json]) -> Iterator[Difference]:
         actual = found.get(key, MISSING)
         if key == "print":
             yield from _compare_text("/print", expected, actual)
+        elif key == "page":
+            for index, text in enumerate(expected):
+                yield from _compare_text(f"/page/{index}", text, actual)
         elif key == "warnings" and isinstance(actual, list):
             yield from _compare_warnings(expected, actual)
         else:
@@ -298,9 +316,9 @@ def _faults(point: Point, table: dict[str, Json]) -> Iterator[tuple[str, str]]:
         yield "the payload is missing or named twice.", 'Write "payload": {…}, or "request" with the whole job.'
     elif not point.is_job and ("sample" in table) == ("request" in table):
         yield "the request is missing or named twice.", 'Write either "sample": "incoming" or "request": {…}.'
-    if "outcome" not in table and "reply" not in table:
+    if not any(key in table for key in ("outcome", "reply", "page")):
         yield "nothing is expected.", 'Write "outcome", "reply" or both.'
-    if "reply" in table and point.unchanged is Unchanged.NOTHING:
+    if "reply" in table and point.unchanged is Unchanged.NOTHING and not point.is_placement:
         yield "reply: this point's reply has no data.", 'Leave it out and write "outcome".'
 
 
@@ -364,8 +382,14 @@ _KEYS: Mapping[str, tuple[Callable[[Json], bool], str]] = {
     "reason": (lambda value: value in REASONS, f"one of {', '.join(REASONS)} is"),
     "reply": (lambda value: True, ""),
     "print": (_is_text, "a text that is printed is"),
+    "page": (_is_texts, "a list of texts that stand in the page is"),
     "warnings": (_is_texts, "a list with a text for each warning is"),
 }
 _NOT_OF = {"point": ("payload",), "job": ("sample", "reply"), "event": ("payload", "reply")}
-_PLACES = {"jobs": "a job lies in the directory of that job", "events": "an event lies in the directory of its hook"}
-_EXPECTATIONS = ("outcome", "reason", "reply", "print", "warnings")
+_NOT_OF = {kind: (*keys, "page") for kind, keys in _NOT_OF.items()} | {"placement": ("payload",)}
+_PLACES = {
+    "jobs": "a job lies in the directory of that job",
+    "events": "an event lies in the directory of its hook",
+    "placements": "a placement lies in the directory of its hook",
+}
+_EXPECTATIONS = ("outcome", "reason", "reply", "print", "page", "warnings")

@@ -12,7 +12,16 @@ from pathlib import Path
 
 from hookd import cases
 from hookd.errors import Problem, UsageError
-from hookd.hooks import LIB, SETTINGS_FILE, Hook, settings_of, settings_warnings, unread_settings
+from hookd.hooks import (
+    LIB,
+    SETTINGS_FILE,
+    TEMPLATE_SUFFIX,
+    TEMPLATES,
+    Hook,
+    settings_of,
+    settings_warnings,
+    unread_settings,
+)
 from hookd.names import meant
 from hookd.points import EVENTS, KINDS
 from hookd.portal import codes
@@ -110,6 +119,8 @@ def _is_read(path: Path, base: Path) -> bool:
         return path.is_file() and name.endswith(".json")
     if folder == lists.FOLDER:
         return path.is_file() and name.endswith(lists.SUFFIXES)
+    if folder == TEMPLATES:
+        return path.is_file() and name.endswith(TEMPLATE_SUFFIX)
     is_source = name.endswith(".py") and folder in ("", LIB, *KINDS)
     return path.is_file() and (is_source or path == base / SETTINGS_FILE)
 
@@ -154,4 +165,10 @@ def _unused(directory: Path, hooks: Iterable[Hook]) -> Iterator[Finding]:
         if path.stem not in used:
             file = _lib(path.stem)
             problem = Problem(file, 0, "no hook imports this, so it was not checked.", "Import it, or delete it.")
+            yield Finding(file, problem, is_warning=True)
+    shown = {name for hook in hooks for name in hook.templates}
+    for path in sorted((directory / TEMPLATES).glob(f"*{TEMPLATE_SUFFIX}")):
+        if path.name not in shown:
+            file = f"{TEMPLATES}/{path.name}"
+            problem = Problem(file, 0, "no hook shows this, so it was not checked.", "Name it in a hook, or delete it.")
             yield Finding(file, problem, is_warning=True)

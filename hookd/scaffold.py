@@ -17,16 +17,37 @@ from hookd.cases import FOLDER
 from hookd.contract import schema
 from hookd.documents import Json
 from hookd.errors import UsageError
-from hookd.hooks import ALL_HOOKS, LIB, SETTINGS_FILE
-from hookd.points import EVENT_TIMEOUT_S, EVENTS, JOB_TIMEOUT_S, JOBS, LEGACY_KEYS, Point, Unchanged, table_of
+from hookd.hooks import ALL_HOOKS, LIB, SETTINGS_FILE, TEMPLATES
+from hookd.points import (
+    EVENT_TIMEOUT_S,
+    EVENTS,
+    JOB_TIMEOUT_S,
+    JOBS,
+    LEGACY_KEYS,
+    PLACEMENT_TIMEOUT_S,
+    PLACEMENTS,
+    Point,
+    Unchanged,
+    table_of,
+)
 from hookd.portal import codes
-from hookd.settings import CONFIG_NAME, EVENT_SETTINGS, JOB_SETTINGS, POINT_SETTINGS, SETTINGS, SITE_SETTINGS, Setting
+from hookd.settings import (
+    CONFIG_NAME,
+    EVENT_SETTINGS,
+    JOB_SETTINGS,
+    PLACEMENT_SETTINGS,
+    POINT_SETTINGS,
+    SETTINGS,
+    SITE_SETTINGS,
+    Setting,
+)
 
 WIDTH = 100  # of lines in the files
 DIRECTORY_MODE, SECRETS_MODE = 0o755, 0o700
 EXAMPLE_POINT = "process_client_phone"
 EXAMPLE_JOB = "call_back"
 EXAMPLE_EVENT = "crm_lead"
+EXAMPLE_PLACEMENT = "call_card"
 ANSWERED_MAX = 12  # events that a new hook names
 
 # Values to show where the default says nothing.
@@ -80,6 +101,8 @@ def make_hook(hooks: Path, point: Point) -> list[Path]:
         hooks / f"{point.name}.py": hook(point),
         hooks / FOLDER / point.name / f"{scenario}.json": _json(case(point)),
     }
+    if point.is_placement:
+        files[hooks / TEMPLATES / f"{point.entry}.html"] = _TEMPLATE
     _write(files, [])
     return list(files)
 
@@ -118,6 +141,9 @@ def config() -> str:
         f"# One table a hook of events that needs other limits; they are files in hooks/{EVENTS}/.",
         f"# [{EVENTS}.{EXAMPLE_EVENT}]",
         *_settings(EVENT_SETTINGS),
+        f"# One table a page that needs other limits; they are made by files in hooks/{PLACEMENTS}/.",
+        f"# [{PLACEMENTS}.{EXAMPLE_PLACEMENT}]",
+        *_settings(row for row in PLACEMENT_SETTINGS if row.name == "timeout_s"),
     )
     return "\n".join(parts).rstrip() + "\n"
 
@@ -130,6 +156,8 @@ def hook(point: Point) -> str:
         return _job(point.name)
     if point.is_event:
         return "\n".join(_event(point)) + "\n"
+    if point.is_placement:
+        return "\n".join(_placement(point)) + "\n"
     text = [
         f'"""\n{point.summary}\n',
         *_about(point),
@@ -150,6 +178,9 @@ def case(point: Point) -> dict[str, Json]:
         return {"payload": {}, "outcome": "ok"}
     if point.is_event:
         return {"sample": cases.sample_names(point)[0], "outcome": "ok"}
+    if point.is_placement:
+        expected_page = ['<form method="post">', cases.sample(point, cases.sample_names(point)[0])["code"]]
+        return {"sample": cases.sample_names(point)[0], "outcome": "ok", "page": expected_page}
     name = samples.default(point)
     request = contract.read_request(point, samples.sample(point, name))
     expected: dict[str, Json] = {"sample": name, "outcome": "unchanged"}
@@ -306,6 +337,53 @@ def _event_keys(known: tuple[codes.Code, ...]) -> Iterator[str]:
     for name, about in {one.name: one.about for code in known for one in code.fields}.items():
         is_everywhere = all(any(one.name == name and one.is_required for one in code.fields) for code in known)
         yield f"{name}{' (always there)' if is_everywhere else ''}: {about}"
+
+
+def _placement(point: Point) -> Iterator[str]:
+    rows = [row for row in codes.placements().values() if point.entry in (row.name, row.family)]
+    keys = {field.name: field.about for row in rows for field in row.fields}
+    yield '"""'
+    yield from _paragraph(rows[0].about if len(rows) == 1 else "A page in the portal.")
+    yield ""
+    yield from _block("Shown in:", [f"{row.code}: {row.about}" for row in rows] if rows[1:] else [])
+    yield from _block('placement["options"]:', [f"{name}: {about}" for name, about in keys.items()])
+    yield from _block("Good to know:", dict.fromkeys(note for row in rows for note in row.notes))
+    yield from _paragraph(
+        "placement: code, options, raw, entity_type_id, uri, language (ru, en, …), portal, form (what was filled in, "
+        "None where the page was opened). Return a template of templates/ and its context, or nothing where there is "
+        f"nothing to show. An error, or more than {PLACEMENT_TIMEOUT_S:g} s, shows the employee that the page failed."
+    )
+    yield ""
+    yield from _paragraph(
+        f"Tools come as parameters, as in hooks of points; settings are [{table_of(point.name)}] in {SETTINGS_FILE}, "
+        "and title there is what the button or tab says."
+    )
+    yield ""
+    yield f"Try it:   hookd run {point.name}"
+    yield f"Test it:  hookd test {point.name}"
+    yield '"""'
+    yield from ("", "", f"def {point.entry}(placement, settings):")
+    yield '    form = placement["form"] or {}'
+    yield '    context = {"code": placement["code"], "options": placement["options"], "text": form.get("text", "")}'
+    yield f'    return {{"template": "{point.entry}.html", "context": context}}'
+
+
+_TEMPLATE = """\
+<section>
+<h2>{{ code }}</h2>
+<ul class="rows">
+{% for name, value in options.items() %}<li><span>{{ name }}</span><span>{{ value }}</span></li>
+{% endfor %}
+</ul>
+</section>
+<section>
+{% if text %}<p>{{ text }}</p>{% endif %}
+<form method="post">{{ form_token }}
+<label for="text">Text</label><input type="text" id="text" name="text">
+<button>OK</button>
+</form>
+</section>
+"""
 
 
 # ---- a site ----------------------------------------------------------------------------------------------------

@@ -2,12 +2,14 @@
 What is bound in a portal: by the install page, after an update of the app, and from the command line.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from hookd.cli import main
 from hookd.portal.binding import event_codes, placement_codes
 from tests.conftest import Server, finish
 from tests.portal.server import Account, Bitrix24, Refusal
@@ -213,3 +215,54 @@ def test_nothing_of_this_is_written_into_the_hooks(server: Server) -> None:
     found = {str(path.relative_to(server.directory / "hooks")) for path in (server.directory / "hooks").rglob("*.*")}
 
     assert found == {str(Path(name)) for name in HOOKS}
+
+
+def command(server: Server, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Return exit code, output and errors of `hookd portal`."""
+    code = main(["portal", *arguments, "--config", str(server.directory / "hookd.toml")])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_command_binds_and_unbinds(server: Server, bitrix24: Bitrix24, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    What the install page does, from the command line; and it tells of portals, codes and failures.
+    """
+    account = bitrix24.add("commanded")
+    install(server, bitrix24, account)
+    host = bitrix24.domain(account)
+
+    listed = command(server, capsys, "list")
+    kept = command(server, capsys, "bind", account.member_id)
+    tested = command(server, capsys, "test", account.member_id)
+    unbound = command(server, capsys, "unbind", account.member_id)
+    left = list(account.bound)
+    bound = command(server, capsys, "bind", account.member_id, "--format", "json")
+
+    assert listed[0] == 0
+    assert [line.split()[0] for line in listed[1].splitlines() if account.member_id in line] == [host]
+    assert account.application_token not in listed[1]
+    assert kept == tested
+    assert kept[0] == 0
+    assert f"{host}  kept  placement  CALL_CARD" in kept[1].splitlines()
+    assert (unbound[0], left) == (0, [])
+    assert f"{host}  removed  event      ONAPPUPDATE" in unbound[1].splitlines()
+    assert bound[0] == 0
+    assert {row["state"] for row in json.loads(bound[1])[0]["bindings"]} == {"bound"}
+
+
+def test_the_command_tells_what_is_wrong(
+    server: Server, bitrix24: Bitrix24, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Exit code 1 for what the portal refuses, 2 for a portal that there is not.
+    """
+    account = bitrix24.add("refusing")
+    install(server, bitrix24, account)
+    bitrix24.failures["app.info"] = [Refusal(403, "ACCESS_DENIED", "Access denied!")]
+
+    refused = command(server, capsys, "test", account.member_id)
+    unknown = command(server, capsys, "bind", "nope.bitrix24.com")
+
+    assert (refused[0], "ACCESS_DENIED (Access denied!)" in refused[2]) == (1, True)
+    assert (unknown[0], "there is no portal 'nope.bitrix24.com'" in unknown[2]) == (2, True)

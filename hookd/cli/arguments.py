@@ -9,11 +9,15 @@ from hookd import cases, documents
 from hookd.documents import Json
 from hookd.errors import NotJsonError, SampleError, UsageError
 from hookd.names import meant
-from hookd.points import ALIASES, EVENTS, JOBS, KINDS, POINTS, Point, point_of
+from hookd.points import ALIASES, EVENTS, JOBS, KINDS, PLACEMENTS, POINTS, Point, point_of
 from hookd.portal import codes
 from hookd.settings import DEFAULT_SITE
 
-_EXAMPLES = {JOBS: ("a job's", f"{JOBS}/call_back"), EVENTS: ("an event's", f"{EVENTS}/oncrmleadadd")}
+_EXAMPLES = {
+    JOBS: ("a job's", f"{JOBS}/call_back"),
+    EVENTS: ("an event's", f"{EVENTS}/oncrmleadadd"),
+    PLACEMENTS: ("a placement's", f"{PLACEMENTS}/call_card"),
+}
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
@@ -40,20 +44,20 @@ def add_point(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> 
 
 
 def add_hook(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> None:
-    """Add the positional argument that names a hook: a point, a job, or the events that it answers."""
+    """Add the positional argument that names a hook: a point, a job, events, or a page."""
     parser.add_argument(
         "point",
         type=hook,
         metavar="HOOK",
         nargs="?" if is_optional else None,
-        help=f"a point (see `hookd points`), {JOBS}/NAME or {EVENTS}/NAME",
+        help=f"a point (see `hookd points`), {JOBS}/NAME, {EVENTS}/NAME or {PLACEMENTS}/NAME",
     )
 
 
 def hook(name: str) -> Point:
     """
-    Return what the hook *name* answers: a point, which may be called by an old name, a job, or events, which may be
-    called by a code as portals write it.
+    Return what the hook *name* answers: a point, which may be called by an old name, a job, events or a page, which
+    may be called by a code as portals write it.
 
     Raises:
         argparse.ArgumentTypeError: No hook can be called so.
@@ -61,8 +65,8 @@ def hook(name: str) -> Point:
     folder = name.partition("/")[0]
     if "/" not in name or folder not in KINDS:
         return point(name)
-    own = codes.hook_name(name.partition("/")[2]) if folder == EVENTS else ""
-    found = point_of(name) or (point_of(f"{EVENTS}/{own}") if own not in ("", codes.OTHER) else None)
+    own = codes.hook_name(name.partition("/")[2]) if folder != JOBS else ""
+    found = point_of(name) or (point_of(f"{folder}/{own}") if own not in ("", codes.OTHER) else None)
     if found is None:
         whose, such = _EXAMPLES[folder]
         raise argparse.ArgumentTypeError(f"{name!r}: {whose} name is written in a-z, 0-9 and _, a letter first: {such}")

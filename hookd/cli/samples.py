@@ -10,6 +10,7 @@ from hookd import samples as store
 from hookd.cli.arguments import add_format, add_hook, sample
 from hookd.cli.output import OK, print_json, print_table
 from hookd.errors import UsageError
+from hookd.portal import openings
 from hookd.portal import samples as events
 
 
@@ -22,9 +23,7 @@ def add_parser(commands: Any) -> None:
         "`hookd samples process_client_phone incoming | curl -d @- http://127.0.0.1:8080/process_client_phone`",
     )
     add_hook(parser, is_optional=True)
-    parser.add_argument(
-        "name", nargs="?", metavar="NAME", help="a sample: SCENARIO, SCENARIO@STAGE, or an event's code"
-    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a sample: SCENARIO, SCENARIO@STAGE, or a code")
     add_format(parser)
     parser.set_defaults(command=samples)
 
@@ -37,7 +36,8 @@ def samples(args: argparse.Namespace) -> int:
         print_json(sample(args.point, args.name))
         return OK
     names = cases.sample_names(args.point) if args.point else store.SCENARIOS
-    describe = events.describe if args.point and args.point.is_event else store.describe
+    kind = args.point.kind if args.point else "point"
+    describe = {"event": events.describe, "placement": openings.describe}.get(kind, store.describe)
     described = {name: describe(name) for name in names}
     if args.format == "json":
         print_json([{"name": name, "summary": summary} for name, summary in described.items()])

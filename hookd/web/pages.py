@@ -51,7 +51,7 @@ _NOTICES: Mapping[str, Mapping[str, Notice]] = MappingProxyType(
                 "failed": Notice(
                     "Страница не получилась",
                     (
-                        "При её подготовке произошла ошибка. Ваши данные в Битрикс24 не пострадали.",
+                        "При её подготовке произошла ошибка.",
                         "Откройте страницу ещё раз. Если не поможет, передайте администратору этот номер:",
                     ),
                 ),
@@ -80,7 +80,7 @@ _NOTICES: Mapping[str, Mapping[str, Notice]] = MappingProxyType(
                 "failed": Notice(
                     "This page did not work out",
                     (
-                        "Something went wrong while it was being made. Nothing in your Bitrix24 was harmed.",
+                        "Something went wrong while it was being made.",
                         "Open the page again. If that does not help, give this number to your administrator:",
                     ),
                 ),

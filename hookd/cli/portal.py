@@ -1,0 +1,177 @@
+"""
+`hookd portal`: the portals that installed the app, and what is bound in them. Unlike other commands these act.
+"""
+
+import argparse
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hookd.cli.arguments import add_format, add_site
+from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json, print_table
+from hookd.cli.session import hooks_directory, read_settings
+from hookd.documents import Json
+from hookd.errors import PortalError, UsageError
+from hookd.hooks import titles
+from hookd.jobs import Jobs
+from hookd.names import meant
+from hookd.points import EVENTS, PLACEMENTS, names_in
+from hookd.portal.binding import BIND_S, FAILED, Binding, Wish
+from hookd.portal.patience import Deadline
+from hookd.portal.portals import Portal
+from hookd.portal.renewal import Installed
+from hookd.portal.side import PortalSide
+from hookd.settings import DEFAULT_SITE, Settings, SiteSettings, load_site
+
+TEST_S = 20.0
+
+Act = Callable[[PortalSide, Installed, Wish], list[Binding]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A site, as far as its portals need it."""
+
+    name: str
+    hooks: Path
+    settings: Settings
+    own: SiteSettings
+
+    def wish(self, url: str) -> Wish:
+        base = url.rstrip("/") + ("" if self.name == DEFAULT_SITE else f"/sites/{self.name}")
+        found = names_in(self.hooks, EVENTS), names_in(self.hooks, PLACEMENTS)
+        return Wish(base, tuple(found[0]), tuple(found[1]), titles(self.hooks))
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser("portal", help="list the Bitrix24 portals, bind events and pages in them, test them")
+    actions = parser.add_subparsers(metavar="list|bind|unbind|test", required=True)
+    lists = actions.add_parser("list", help="print a line for each portal that installed the site's app")
+    binds = actions.add_parser("bind", help="bind what there are hook files for, and unbind what there are none for")
+    unbinds = actions.add_parser("unbind", help="unbind all that is bound to hookd's address")
+    tests = actions.add_parser("test", help="call the portal, and show what is bound there")
+    for action in (binds, unbinds, tests):
+        action.add_argument("portal", nargs="?", metavar="PORTAL", help="host or id; without it all of the site")
+        action.add_argument("--url", metavar="URL", help="hookd's address for portals, instead of public_url")
+    for action, command in ((lists, list_), (binds, bind), (unbinds, unbind), (tests, test)):
+        add_site(action)
+        add_format(action)
+        action.set_defaults(command=command)
+
+
+def list_(args: argparse.Namespace) -> int:
+    """Print a line for each portal."""
+    place = _place(args)
+    with _side(place.settings) as side:
+        found = side.portals.all(place.name) if side else []
+    if args.format == "json":
+        print_json([_document(portal) for portal in found])
+    elif not found:
+        complain(f"site {place.name}: no portal has installed the app")
+    else:
+        zone = ZoneInfo(place.own.time_zone)
+        heading = ("portal", "id", "status", "scopes", "user", "installed", "trouble")
+        print_table([heading, *(_row(portal, zone) for portal in found)])
+    return OK
+
+
+def bind(args: argparse.Namespace) -> int:
+    """Bind in the portals what there are hook files for."""
+    return _act(args, lambda side, who, wish: side.binder.bind(who, wish, Deadline(BIND_S)))
+
+
+def unbind(args: argparse.Namespace) -> int:
+    """Unbind in the portals all that is hookd's."""
+    return _act(args, lambda side, who, wish: side.binder.unbind(who, wish, Deadline(BIND_S)))
+
+
+def test(args: argparse.Namespace) -> int:
+    """Call the portals with their tokens, and show what is bound in them."""
+
+    def look(side: PortalSide, who: Installed, wish: Wish) -> list[Binding]:
+        try:
+            side.rest.call(who, "app.info", {}, Deadline(TEST_S))
+            return side.binder.look(who, wish, Deadline(TEST_S))
+        except PortalError as error:
+            return [Binding("", "", FAILED, str(error))]
+
+    return _act(args, look)
+
+
+def _act(args: argparse.Namespace, act: Act) -> int:
+    place = _place(args)
+    wish = place.wish(_url(args, place.settings))
+    with _side(place.settings) as side:
+        portals = side.portals.all(place.name) if side else []
+        chosen = _chosen(portals, args.portal, place.name)
+        made = {portal: act(side, side.installed(portal, place.own), wish) for portal in chosen} if side else {}
+    if args.format == "json":
+        print_json([{"portal": one.host, "bindings": [asdict(row) for row in rows]} for one, rows in made.items()])
+    else:
+        for portal, rows in made.items():
+            _print(portal, rows)
+    return YOURS_IS_WRONG if any(row.state == FAILED for rows in made.values() for row in rows) else OK
+
+
+def _print(portal: Portal, rows: list[Binding]) -> None:
+    fine = [(portal.host, row.state, row.kind, row.code) for row in rows if row.state != FAILED]
+    if fine:
+        print_table(fine)
+    elif not rows:
+        print(f"{portal.host}: answers; nothing is bound there")
+    for row in rows:
+        if row.state == FAILED:
+            complain(f"{portal.host}: {row.code or 'the portal'}: {row.why}")
+
+
+def _chosen(portals: list[Portal], wanted: str | None, site: str) -> list[Portal]:
+    found = [portal for portal in portals if wanted in (None, portal.host, portal.member_id)]
+    if not found:
+        hosts = [portal.host for portal in portals]
+        what = f"there is no portal {wanted!r}{meant(wanted, hosts)}" if wanted else "no portal has installed the app."
+        raise UsageError(f"site {site}: {what} Portals: {', '.join(hosts) or 'none'}.")
+    return found
+
+
+def _url(args: argparse.Namespace, settings: Settings) -> str:
+    url: str = args.url or settings.public_url
+    if not url.startswith(("https://", "http://")):
+        raise UsageError("where portals reach hookd is not set: public_url in hookd.toml, or --url https://YOUR.HOST")
+    return url
+
+
+def _place(args: argparse.Namespace) -> _Place:
+    settings = read_settings(args)
+    hooks = hooks_directory(settings, args.site)
+    own = settings.site if args.site == DEFAULT_SITE else load_site(hooks.parent, settings.site.points)
+    return _Place(args.site, hooks, settings, own)
+
+
+@contextlib.contextmanager
+def _side(settings: Settings) -> Iterator[PortalSide | None]:
+    """The portals' side of the state directory; None where nothing was ever kept, and nothing is made then."""
+    if not settings.state.is_dir():
+        yield None
+        return
+    jobs = Jobs(settings.state)
+    side = PortalSide(settings.state, jobs)
+    try:
+        yield side
+    finally:
+        side.close()
+        jobs.close()
+
+
+def _row(portal: Portal, zone: ZoneInfo) -> tuple[str, ...]:
+    installed = datetime.fromtimestamp(portal.installed_at, zone).strftime("%Y-%m-%d %H:%M")
+    user = "" if portal.user_id is None else str(portal.user_id)
+    return portal.host, portal.member_id, portal.status, ",".join(portal.scopes), user, installed, portal.trouble
+
+
+def _document(portal: Portal) -> Json:
+    return asdict(portal) | {"host": portal.host}
