@@ -55,7 +55,9 @@ def test_the_tables_are_complete() -> None:
     assert first_cells("## jobs.enqueue") == [parameter.name for parameter in SIGNATURES["jobs"]["enqueue"]]
     assert first_cells("## The job") == list(jobs.example("x", {}))
     assert first_cells("## Who does them") == list(STATES)
-    causes = set(re.findall(r'self\.tell\(site, "(\w+)"', Path(alerts.__file__).read_text())) | alerts.OWN | {"dead", "loop"}
+    causes = (
+        set(re.findall(r'self\.tell\(site, "(\w+)"', Path(alerts.__file__).read_text())) | alerts.OWN | {"dead", "loop"}
+    )
     assert set(first_cells("## Being told")) == causes
 
 

@@ -143,7 +143,9 @@ def test_a_check_finds_nothing(examples: Examples) -> None:
     """
     found = review(examples.site)
 
-    assert sorted(hook.name for hook in found.hooks) == sorted([*POINTS, *(hook.name for hook in (*JOBS, *EVENT_HOOKS))])
+    assert sorted(hook.name for hook in found.hooks) == sorted(
+        [*POINTS, *(hook.name for hook in (*JOBS, *EVENT_HOOKS))]
+    )
     assert found.broken == ()
     assert found.findings == ()
 
