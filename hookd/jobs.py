@@ -37,10 +37,10 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
-    exists,
     func,
     insert,
     select,
+    tuple_,
     update,
 )
 
@@ -86,7 +86,7 @@ _JOBS = Table(
     Index("jobs_by_key", "site", "kind", "name", "key", unique=True),
     Index("jobs_by_due", "state", "due_at"),
     Index("jobs_by_end", "ended_at"),
-    Index("jobs_by_lane", "lane", "is_taken"),
+    Index("jobs_taken", "is_taken", "kind"),
 )
 _C = _JOBS.c
 
@@ -297,9 +297,9 @@ class Jobs:
         Of a lane there is the oldest alone, and none while the consumer has one of it.
         """
         waiting = _C.kind == kind, _C.state == WAITING, _C.is_taken.is_(False), _C.due_at <= time.time()
-        taken = _JOBS.alias()
-        same = taken.c.kind == kind, taken.c.site == _C.site, taken.c.lane == _C.lane, taken.c.is_taken.is_(True)
-        is_free = _C.lane.is_(None) | ~exists().where(*same)
+        # Looked up once, not for each row: what the consumer has are a few, what waits may be thousands.
+        taken = select(_C.site, _C.lane).where(_C.is_taken.is_(True), _C.kind == kind, _C.lane.is_not(None))
+        is_free = _C.lane.is_(None) | tuple_(_C.site, _C.lane).not_in(taken)
         in_lane = func.row_number().over(
             partition_by=(_C.site, func.coalesce(_C.lane, _C.id)), order_by=(_C.due_at, _C.id)
         )

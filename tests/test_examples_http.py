@@ -14,7 +14,7 @@ from hookd.documents import Json
 from tests.conftest import ROOT, Server, start
 
 HOOKS = ROOT / "hooks"
-# HTTP has no way to stop the clock, nor to answer for tools, nor to ask jobs or events: those cases run in test_examples.
+# HTTP has no way to stop the clock, to answer for tools, or to ask jobs or events: those cases run in test_examples.
 CASES = [
     case
     for case in cases.load(HOOKS / cases.FOLDER)

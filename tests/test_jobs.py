@@ -289,7 +289,7 @@ def test_an_inbox_of_an_older_hookd_is_taken_over(inbox: Jobs, tmp_path: Path) -
     id_ = inbox.enqueue(SITE, "note", {"a": 1}).id
     inbox.close()
     with contextlib.closing(sqlite3.connect(inbox.path)) as connection:
-        connection.execute("DROP INDEX jobs_by_lane")
+        connection.execute("DROP INDEX jobs_taken")
         connection.execute("ALTER TABLE jobs DROP COLUMN lane")
         connection.execute("ALTER TABLE jobs DROP COLUMN reason")
         connection.execute("UPDATE schema_version SET version = 1")

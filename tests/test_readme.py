@@ -595,7 +595,7 @@ def test_settings_that_are_shown_load(page: Path, tmp_path: Path) -> None:
     """
     for number, block in enumerate(blocks(page, "toml")):
         if "hooks/settings.toml" in block.text or set(tomllib.loads(block.text)) & set(POINTS):
-            assert set(tomllib.loads(block.text)) <= {*POINTS, "all", "jobs"}
+            assert set(tomllib.loads(block.text)) <= {*POINTS, "all", "jobs", "events"}
             continue
         if block.text.startswith("# hookd.toml"):
             path = tmp_path / str(number) / settings.CONFIG_NAME
@@ -658,7 +658,13 @@ def test_commands_and_options_are_documented(capsys: pytest.CaptureFixture[str])
         "--site": ["new", "check", "run", "runs", "test", "simulate"],
     }
     # Those with actions take it after the action.
-    assert [name for name in options if "--format" not in options[name]] == ["serve", "consume", "jobs", "bridge"]
+    assert [name for name in options if "--format" not in options[name]] == [
+        "serve",
+        "consume",
+        "jobs",
+        "events",
+        "bridge",
+    ]
     said = flowing(text)
     for option, names in (("--config FILE", common["--config"]), ("--site NAME", common["--site"])):
         shown = ", ".join(f"`{name}`" for name in names[:-1]) + f" and `{names[-1]}`"
