@@ -17,7 +17,7 @@ from hookd import cases, contract, samples
 from hookd.cases import Case
 from hookd.documents import Json
 from hookd.hooks import ALL_HOOKS, SETTINGS_FILE
-from hookd.points import EVENTS, POINTS, Point, event_point, job_names, job_point
+from hookd.points import EVENTS, PLACEMENTS, POINTS, Point, event_point, job_names, job_point, names_in, placement_point
 from hookd.review import review
 from hookd.runner import Run
 from hookd.service import Service
@@ -41,6 +41,7 @@ CASES = cases.load(HOOKS / cases.FOLDER)
 
 JOBS = [job_point(name) for name in job_names(HOOKS)]
 
+PLACEMENT_HOOKS = [placement_point(name) for name in names_in(HOOKS, PLACEMENTS)]
 EVENT_HOOKS = [event_point(path.stem) for path in sorted((HOOKS / EVENTS).glob("*.py"))]
 
 each_job = pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
@@ -144,7 +145,7 @@ def test_a_check_finds_nothing(examples: Examples) -> None:
     found = review(examples.site)
 
     assert sorted(hook.name for hook in found.hooks) == sorted(
-        [*POINTS, *(hook.name for hook in (*JOBS, *EVENT_HOOKS))]
+        [*POINTS, *(hook.name for hook in (*JOBS, *EVENT_HOOKS, *PLACEMENT_HOOKS))]
     )
     assert found.broken == ()
     assert found.findings == ()
@@ -191,7 +192,10 @@ def test_settings_are_comments() -> None:
     """
     tables = tomllib.loads(SETTINGS_TEXT)
 
-    assert tables == {name: {} for name in (ALL_HOOKS, *POINTS)} | {EVENTS: {hook.entry: {} for hook in EVENT_HOOKS}}
+    assert tables == {name: {} for name in (ALL_HOOKS, *POINTS)} | {
+        EVENTS: {hook.entry: {} for hook in EVENT_HOOKS},
+        PLACEMENTS: {hook.entry: {} for hook in PLACEMENT_HOOKS},
+    }
 
 
 @each_point
@@ -290,3 +294,15 @@ def test_a_task_is_due_within_the_working_hours(office: Examples) -> None:
     run = office.run(point, samples.sample(point, "incoming-missed"), {"call_back_within": 30}, WEDNESDAY_NIGHT)
 
     assert run.reply["data"]["fields"]["DEADLINE"] == "2025-03-13T09:30:00+03:00"
+
+
+@pytest.mark.parametrize("page", PLACEMENT_HOOKS, ids=lambda page: page.name)
+def test_a_page_shows_nothing_until_it_is_set(examples: Examples, page: Point) -> None:
+    """
+    In every place that it is for, and it says what its settings are.
+    """
+    for name in cases.sample_names(page):
+        run = examples.run(page, cases.sample(page, name), {})
+
+        assert (run.outcome, run.warnings, run.printed, run.calls) == ("unchanged", (), "", []), name
+    assert [case.name for case in CASES if case.point.name == page.name and case.settings == {}] == ["nothing-is-set"]

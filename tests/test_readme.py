@@ -416,16 +416,20 @@ def shown_sites() -> Iterator[Shown]:
         files = {text: _file(text) for _, text, _ in blocks(page, "python") if ">>>" not in text}
         libs = {file: text for text, file in files.items() if file.startswith("lib/")}
         jobs = {file: text for text, file in files.items() if file.startswith("jobs/")}
+        pages = {found[1]: text for _, text, _ in blocks(page, "html") if (found := _TEMPLATE.match(text))}
         for text, file in files.items():
             if file not in libs and text not in are_refused:
                 own = {file: text, **{lib: libs[lib] for lib in libs if f"lib.{Path(lib).stem}" in text}}
                 named = {job: jobs[job] for job in jobs if f'"{Path(job).stem}"' in text}
-                own |= named
+                own |= named | {name: pages[name] for name in pages if f'"{Path(name).name}"' in text}
                 for job in named.values():
                     own["settings.toml"] = with_settings[job]
                 if text in with_settings:
                     own["settings.toml"] = with_settings[text]
                 yield Shown(f"{page.stem}-{Path(file).stem}".lower().replace("_", "-"), own)
+
+
+_TEMPLATE = re.compile(r"<!-- hooks/(templates/\S+) -->\n")
 
 
 def _file(text: str) -> str:
@@ -595,7 +599,7 @@ def test_settings_that_are_shown_load(page: Path, tmp_path: Path) -> None:
     """
     for number, block in enumerate(blocks(page, "toml")):
         if "hooks/settings.toml" in block.text or set(tomllib.loads(block.text)) & set(POINTS):
-            assert set(tomllib.loads(block.text)) <= {*POINTS, "all", "jobs", "events"}
+            assert set(tomllib.loads(block.text)) <= {*POINTS, "all", "jobs", "events", "placements"}
             continue
         if block.text.startswith("# hookd.toml"):
             path = tmp_path / str(number) / settings.CONFIG_NAME
@@ -663,6 +667,7 @@ def test_commands_and_options_are_documented(capsys: pytest.CaptureFixture[str])
         "consume",
         "jobs",
         "events",
+        "portal",
         "bridge",
     ]
     said = flowing(text)
