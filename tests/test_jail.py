@@ -269,6 +269,47 @@ print(json.dumps([jail.lock(prepared, ("no_new_privs", "landlock", "seccomp")), 
     assert not has_ctypes
 
 
+@pytest.mark.parametrize(
+    ("deadly", "reason"),
+    [("False", "Landlock is refused: EPERM"), ("True", "landlock_create_ruleset is filtered (SIGSYS): EPERM")],
+)
+def test_a_filter_is_told_from_a_kernel_without_landlock(deadly: str, reason: str) -> None:
+    """
+    Where a filter stands before Landlock, the reason names it.
+    """
+    found = script(
+        f"""
+from tests.raw import outer
+outer.load("systemd", deadly={deadly})
+print(json.dumps(jail.lock(jail.prepare(), ("no_new_privs", "landlock"))))
+"""
+    )
+
+    assert found == {"no_new_privs": "", "landlock": reason}
+
+
+@pytest.mark.parametrize(("deadly", "expected"), [("False", []), ("True", ["chroot", "mount", "ptrace"])])
+def test_deadly_calls_are_found_by_others(deadly: str, expected: list[str]) -> None:
+    """
+    Each call that a filter kills for is found by a child, which leaves no other trace; one that fails is not deadly.
+    """
+    found = script(
+        f"""
+from hookd.sandbox.jail import syscalls
+from tests.raw import outer
+outer.load("systemd", deadly={deadly}, allow=["umount2", "pivot_root", "seccomp", "landlock_create_ruleset",
+           "landlock_add_rule", "landlock_restrict_self"])
+found = sorted(syscalls.deadly())
+try:
+    os.wait()
+except ChildProcessError:
+    print(json.dumps(found))
+"""
+    )
+
+    assert found == expected
+
+
 def test_a_worker_that_cannot_be_locked_serves_nobody() -> None:
     """
     A layer that was in force at the start and now is not ends the worker before its first word.
