@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from hookd.sandbox.attempts import Targets, outcome
 from hookd.sandbox.isolation import ALONE, ATTEMPTS, BENEATH, DONE, level, read_report
 from hookd.sandbox.jail import landlock
 from hookd.sandbox.launcher import ENVIRONMENT
@@ -24,17 +25,20 @@ from tests.conftest import is_alive
 
 SECONDS = 30.0
 NOBODY = 65534
+UNUSED = 61182  # a user id that nobody has, so that RLIMIT_NPROC counts nobody else
 # What a start as an ordinary user needs and cannot read where Python lies in somebody's home: it is loaded before.
-AS_NOBODY = f"""
-import ctypes, os, sys
+AS_SOMEBODY = """
+import ctypes, os, resource, sys
 from hookd.sandbox import forker, worker, zygote
 worker.warm_up()
 os.setgroups([])
-os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
-os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
+os.setresgid(USER, USER, USER)
+os.setresuid(USER, USER, USER)
 ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+LIMIT
 zygote.main()
 """
+AS_NOBODY = AS_SOMEBODY.replace("USER", str(NOBODY)).replace("LIMIT", "")
 # A start under a container's filter, which refuses namespaces, mounts and tracing: to whoever is not root for good.
 AS_IN_A_CONTAINER = """
 import errno
@@ -133,6 +137,23 @@ def test_every_attempt_is_denied() -> None:
     if os.getuid() == 0:
         assert report["layers"]["uid"] == ""
         assert 61184 <= report["uid"] < 65520
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become a user without other processes")
+@pytest.mark.parametrize("limit", ["NOFILE, (12, 12)", "NPROC, (3, 3)", "NPROC, (4, 4)"])
+def test_a_start_needs_little(limit: str) -> None:
+    """
+    A dozen descriptors, or one process beside the zygote's two, are enough to be as well locked as ever.
+    """
+    command = AS_SOMEBODY.replace("USER", str(UNUSED)).replace("LIMIT", f"resource.setrlimit(resource.RLIMIT_{limit})")
+
+    with zygote([sys.executable, "-I", "-B", "-c", AS_NOBODY]) as (_, report, _):
+        expected = read_report(report)
+    with zygote([sys.executable, "-I", "-B", "-c", command]) as (_, report, _):
+        found = read_report(report)
+
+    assert (found.level, found.layers, found.differences) == (expected.level, expected.layers, ())
+    assert set(found.attempts.values()) & {DONE} == set()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="the other test is the one for an ordinary user")
@@ -341,6 +362,35 @@ def test_a_difference_is_found() -> None:
     )
 
     assert report["differences"] == ["traceback: 'planted' became 'ValueError: warm'"]
+
+
+def test_many_differences_are_counted() -> None:
+    """
+    The report stays small: twenty differences, each one line, and how many more there are.
+    """
+    report = bare(
+        SURROUNDINGS
+        + """
+results |= {f"planted {number:02}": "\N{SNOWMAN}" * 1000 for number in range(30)}
+report = probe.probe(surroundings, prepared, reasons, results)
+"""
+    )
+
+    *lines, last = report["differences"]
+    assert len(lines) == 20
+    assert lines[0] == "planted 00: '" + ("\\u2603" * 7)[:41] + " became 'nothing'"
+    assert last == "and 10 more"
+
+
+def test_a_fault_of_an_attempt_is_no_denial() -> None:
+    """
+    Only what the kernel refused was denied; an attempt that fails for another reason counts as one that succeeded.
+    """
+    targets = Targets("broker", "number", "sibling", b"")  # type: ignore[arg-type]
+
+    assert outcome("kill_broker", targets) == DONE
+    assert outcome("no such attempt", targets) == DONE
+    assert outcome("broker_memory", targets) == "ENOENT"
 
 
 GOOD: dict[str, Any] = {
