@@ -195,7 +195,7 @@ def test_signals_and_memory_stay_ones_own() -> None:
     """
     found = script(
         """
-import mmap
+import ctypes, mmap
 prepared = jail.prepare()
 sibling = os.fork()
 if sibling == 0:
@@ -223,6 +223,7 @@ ends = {
     "merge": outcome(lambda: mmap.mmap(-1, 4096).madvise(12)),
     "free": outcome(lambda: mmap.mmap(-1, 4096).madvise(mmap.MADV_DONTNEED)),
     "abort": outcome(os.abort),
+    "fatal": outcome(lambda: ctypes.pythonapi.Py_FatalError(b"in C")),
     "sibling": outcome(lambda: kernel.syscall(table["tgkill"], sibling, sibling, 0)),
     "memory": outcome(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE)),
     "code": outcome(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)),
@@ -243,6 +244,7 @@ print(json.dumps(ends))
         "merge": 100,
         "free": 0,
         "abort": -6,
+        "fatal": -6,
         "sibling": -31,
         "memory": 0,
         "code": -31,
