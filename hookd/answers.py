@@ -14,7 +14,7 @@ from hookd.differences import MISSING, Difference, differences
 from hookd.documents import Json, pointer
 from hookd.names import meant
 from hookd.sandbox.signatures import SIGNATURES
-from hookd.tools import Answer, Call, Method, ToolCall, http
+from hookd.tools import Answer, Call, Method, ToolCall, bitrix, http
 
 KEYS = ("call", "arguments", "answer", "error")
 LOCAL = frozenset({"lists"})  # tools that are what they are in a test, too
@@ -110,10 +110,16 @@ def pretended(calls: list[ToolCall]) -> list[Json]:
     Return what a case records for those of *calls* that were pretended, with answers for people to fill in.
     """
     return [
-        {**written(f"{call.tool}.{call.method}", call.pretended), **({"answer": {}} if call.tool == "http" else {})}
+        {**written(f"{call.tool}.{call.method}", call.pretended), **_least(call, call.pretended)}
         for call in calls
         if call.pretended is not None
     ]
+
+
+def _least(call: ToolCall, arguments: Mapping[str, Json]) -> dict[str, Json]:
+    if call.tool == "bitrix":
+        return {"answer": bitrix.pretended(call.method, arguments)}
+    return {"answer": {}} if call.tool == "http" else {}
 
 
 def read(value: Json) -> tuple[Recorded, ...]:
@@ -150,14 +156,14 @@ def _recorded(place: str, item: Json) -> Recorded:
         if not isinstance(item["error"], str) or not item["error"] or "answer" in item:
             raise ValueError(f"{place}/error: a text, and no answer beside it, is expected.")
         return Recorded(name, arguments, error=item["error"])
-    return Recorded(name, arguments, _answer(place, tool, item.get("answer")))
+    return Recorded(name, arguments, _answer(place, tool, method, item.get("answer")))
 
 
-def _answer(place: str, tool: str, answer: Json) -> Json:
-    if tool != "http":
-        return answer
+def _answer(place: str, tool: str, method: str, answer: Json) -> Json:
     try:
-        return http.recorded(answer)
+        if tool == "bitrix":
+            return bitrix.recorded(method, answer)
+        return http.recorded(answer) if tool == "http" else answer
     except ValueError as error:
         raise ValueError(f"{place}/answer: {error}.") from error
 

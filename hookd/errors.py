@@ -268,6 +268,7 @@ class PortalError(HookdError):
     A portal, or its authorization server, does not do what was asked.
 
     Attributes:
+        message: What went wrong; free of tokens.
         reason: Its own word for it, such as `QUERY_LIMIT_EXCEEDED` or `ACCESS_DENIED`; one of hookd's in lower case
             where the portal gave none: `unreachable`, `slow`, `aborted`, `odd_answer`.
         remedy: What to do; "" where the message says it.
@@ -277,6 +278,7 @@ class PortalError(HookdError):
 
     def __init__(self, message: str, reason: str, remedy: str = "") -> None:
         super().__init__(f"{message} {remedy}".rstrip())
+        self.message = message
         self.reason = reason
         self.remedy = remedy
 

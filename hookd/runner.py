@@ -586,8 +586,9 @@ def _slowest(calls: list[ToolCall]) -> tuple[str, float]:
 
 
 def _slow_remedy(calls: list[ToolCall], slowest: str) -> str:
-    if slowest.startswith("http."):
-        return "Give http a timeout_s, and go on without the answer: try: … except Exception: …"
+    tool = slowest.partition(".")[0]
+    if tool in ("http", "bitrix"):
+        return f"Give {tool} a timeout_s, and go on without the answer: try: … except Exception: …"
     return "Call it less often." if len(calls) > 1 else "Give the point a longer timeout_s."
 
 

@@ -72,7 +72,7 @@ class Service:
         self._journal = Journal(settings) if keeps else None
         self.jobs = Jobs(settings.state)
         self.portal = PortalSide(settings.state, self.jobs, authorities)
-        self.broker = Broker(make_tools(settings.state, self.jobs))
+        self.broker = Broker(make_tools(settings.state, self.jobs, self.portal))
         self.alerts = Alerts(self.jobs, settings.state) if keeps else None
         self.runner = Runner(
             self.pool,

@@ -121,6 +121,12 @@ def test_an_unrecorded_call_says_what_to_record(place: Place) -> None:
         ([{"call": "http.get", "answer": {"status": "200"}}], 'tools/0/answer: "status" is a number such as 200.'),
         ([{"call": "http.get", "answer": {"headers": {"a": 1}}}], 'tools/0/answer: "headers" is an object of texts.'),
         ([{"call": "http.get", "answer": {"text": 1}}], 'tools/0/answer: "text" is a text; "json" is for the rest.'),
+        ([{"call": "bitrix.list", "answer": {}}], "tools/0/answer: bitrix.list answers a list."),
+        (
+            [{"call": "bitrix.batch"}],
+            "tools/0/answer: bitrix.batch answers a list, or an object where the calls have names.",
+        ),
+        ([{"call": "bitrix.call", "arguments": {"id": 1}}], "tools/0/arguments/id: bitrix.call has no such argument."),
         ([{"call": "http.get", "error": ""}], "tools/0/error: a text, and no answer beside it, is expected."),
         ([{"call": "http.get", "error": "a", "answer": {}}], "tools/0/error: a text, and no answer beside it"),
     ],
@@ -135,6 +141,30 @@ def test_records_that_are_none_are_told(tmp_path: Path, tools: Any, message: str
 
     assert (found, len(problems)) == ([], 1)
     assert str(problems[0]).startswith(f"tests/process_client_phone/case.json: {message}")
+
+
+def test_a_portal_s_answers_are_replayed(place: Place) -> None:
+    """
+    Of a method the parameters are compared as the portal would get them, however the hook hands them over.
+    """
+    place.write(
+        "hooks/process_client_phone.py",
+        "def process_client_phone(request, bitrix):\n"
+        "    found = bitrix.list('crm.contact.list', {'select': ['ID']}, filter={'PHONE': request['phone']})\n"
+        "    return {'phone': bitrix.batch({'a': ('crm.contact.get', {'id': found[0]['ID']})})['a']['PHONE']}\n",
+    )
+    arguments = {"method": "crm.contact.list", "params": {"filter": {"PHONE": "101"}, "select": ["ID"]}}
+    batch = {"calls": {"a": ["crm.contact.get", {"id": "7"}]}}
+    tools = [
+        {"call": "bitrix.list", "arguments": arguments, "answer": [{"ID": "7"}]},
+        {"call": "bitrix.batch", "arguments": batch, "answer": {"a": {"PHONE": "+7900"}}},
+    ]
+    folder = "hooks/tests/process_client_phone"
+    place.write(f"{folder}/asks.json", {**SAMPLE, "tools": tools, "reply": {"phone": "+7900"}})
+
+    ended = place.hookd("test")
+
+    assert ended.code == 0, ended.out + ended.err
 
 
 def test_a_run_only_says_what_it_would_call(place: Place, crm: Peer) -> None:
@@ -177,10 +207,12 @@ def test_a_case_is_written_from_what_was_pretended() -> None:
     calls = [
         ToolCall("http", "get", "a", 1.0, pretended={"url": "https://a/", "params": None}),
         ToolCall("store", "get", "k", 1.0, pretended={"key": "k", "default": None}),
+        ToolCall("bitrix", "list", "crm.lead.list", 1.0, pretended={"method": "crm.lead.list", "params": None}),
         ToolCall("lists", "contains", "vip", 1.0),
     ]
 
     assert answers.pretended(calls) == [
         {"call": "http.get", "arguments": {"url": "https://a/"}, "answer": {}},
         {"call": "store.get", "arguments": {"key": "k"}},
+        {"call": "bitrix.list", "arguments": {"method": "crm.lead.list"}, "answer": []},
     ]

@@ -41,8 +41,10 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     for case in CASES:
         hooks = directory / "sites" / site_of(case) / "hooks"
         shutil.copytree(HOOKS / "lib", hooks / "lib")
-        if case.point.name == "process_final_params":
-            shutil.copytree(HOOKS / "jobs", hooks / "jobs")  # it names one
+        if case.point.name in ("process_final_params", "post_registration"):
+            shutil.copytree(HOOKS / "jobs", hooks / "jobs")  # they name one
+        if case.point.name == "need_registration":
+            shutil.copytree(HOOKS / "lists", hooks / "lists")
         shutil.copy(HOOKS / f"{case.point.name}.py", hooks)
         table = [f"{json.dumps(key)} = {toml(value)}" for key, value in (case.settings or {}).items()]
         (hooks / "settings.toml").write_text("\n".join([f"[{case.point.name}]", *table, ""]))

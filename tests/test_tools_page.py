@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,29 @@ import pytest
 
 from hookd import settings
 from hookd.hosts import Target
+from hookd.jobs import Jobs
+from hookd.portal import http as portal_http
+from hookd.portal import limits, rest
+from hookd.portal.side import PortalSide
 from hookd.sandbox import acting, signatures
 from hookd.sandbox.acting import Calls
+from hookd.sandbox.language import plain
 from hookd.tools import Broker, Ground, Tools, lists, secrets, store
 from hookd.tools import http as http_tool
+from hookd.tools.bitrix import Bitrix
 from hookd.tools.http import Http
+from hookd.tools.jobs import JobsTool
 from hookd.tools.lists import Lists
 from hookd.tools.records import Records
 from hookd.tools.resolver import Resolver
 from hookd.tools.store import Store
 from hookd.tools.wiring import Adapter, Dial
+from tests.portal.server import Account, Bitrix24
 from tests.test_http_tool import Peer, respond
 
 PAGE = Path(__file__).parent.parent / "docs" / "tools.md"
 TEXT = PAGE.read_text("utf-8")
+WEBHOOK = "wh0oksecret12345"
 CALLED = TEXT[TEXT.index("## Tools that are called") :]
 
 
@@ -85,15 +95,33 @@ def tools(tmp_path: Path) -> Iterator[dict[str, Any]]:
     (tmp_path / "hookd.toml").write_text(config)
     peer = Peer()
     peer.serve = crm
-    site = settings.load(tmp_path / "hookd.toml", tmp_path).site
-    kept = Store(tmp_path / "var")
-    http = Http(connects=_plain(peer.port))
-    methods = {"http": http.methods(), "lists": Lists().methods(), "store": kept.methods()}
-    asked = Asked(Broker(Tools(methods, kept.close)), Ground("default", tmp_path, tmp_path / "hooks", site))
-    calls = Calls(asked, lambda value: value)
-    yield {name: kind(calls) for name, kind in acting.TOOLS.items()}
-    asked.close()
+    resolver, kept, jobs = Resolver(), Store(tmp_path / "var"), Jobs(tmp_path / "var")
+    portals = PortalSide(tmp_path / "var", jobs)
+    methods = {
+        "bitrix": Bitrix(portals, resolver).methods(),
+        "http": Http(resolver, connects=_plain(peer.port)).methods(),
+        "lists": Lists().methods(),
+        "store": kept.methods(),
+    }
+    with Bitrix24() as bitrix24:
+        url = f"{bitrix24.endpoint(acme(bitrix24))}1/{WEBHOOK}/"
+        found = settings.load(tmp_path / "hookd.toml", tmp_path).site
+        site = replace(found, bitrix_webhook=url, bitrix_methods=("crm.*", "user.*"))
+        asked = Asked(Broker(Tools(methods, kept.close)), Ground("default", tmp_path, tmp_path / "hooks", site))
+        calls = Calls(asked, plain)
+        yield {name: kind(calls) for name, kind in acting.TOOLS.items()}
+        asked.close()
+    portals.close()
+    jobs.close()
+    resolver.close()
     peer.close()
+
+
+def acme(bitrix24: Bitrix24) -> Account:
+    """The portal of the page: 120 leads, and an incoming webhook."""
+    account = bitrix24.add("acme", webhooks={WEBHOOK: 1})
+    account.items["crm.lead"] = {number: {"ID": str(number), "TITLE": f"Lead {number}"} for number in range(1, 121)}
+    return account
 
 
 def _plain(port: int) -> Callable[[Target, Dial, ssl.SSLContext | None], Adapter]:
@@ -144,6 +172,7 @@ def test_the_limits_of_the_page_are_those_of_the_code() -> None:
     """
     page = " ".join(CALLED.split())
     defaults = settings.SiteSettings("UTC", "RU", "", {}, (), (), "off", "masked")
+    limit = next(one for one in signatures.SIGNATURES["bitrix"]["list"] if one.name == "limit")
     timeout = next(one for one in signatures.SIGNATURES["http"]["get"] if one.name == "timeout_s")
     key = signatures.SIGNATURES["store"]["get"][0]
 
@@ -155,6 +184,11 @@ def test_the_limits_of_the_page_are_those_of_the_code() -> None:
     assert f"| the URL with `params` | {http_tool.MAX_URL_CHARACTERS} characters |" in page
     assert f"| a header | {http_tool.MAX_HEADER_CHARACTERS // 1024} KB, " in page
     assert f"| `timeout_s` | {timeout.low} to {timeout.high}, " in page
+    assert f"limit={limit.default}, …)` | The items of a list method, page after page" in page
+    assert f"as far as `limit`, {limit.high} at most" in page
+    assert f"The results of up to {rest.BATCH_MAX} methods in one request" in page
+    assert f"it takes {limits.BURST:g} requests at once and {limits.SINKS_A_SECOND:g} a second after that" in page
+    assert f"all pages of a list together, have {portal_http.MAX_ANSWER_BYTES // 2**20} MB at most" in page
     assert f"({secrets.MIN_CHARACTERS} characters to {secrets.MAX_BYTES // 1024} KB" in page
     assert f"Keys are texts of {key.low} to {key.high} characters" in page
     assert f"a value has up to {store.VALUE_BYTES // 1024} KB as JSON" in page
@@ -165,7 +199,11 @@ def test_signatures_are_those_of_the_tools(tmp_path: Path) -> None:
     """
     What a hook may call is what the tools can do, no more and no less.
     """
+    jobs = Jobs(tmp_path)
+    portals = PortalSide(tmp_path, jobs)
     found = {
+        "bitrix": Bitrix(portals, Resolver()).methods(),
+        "jobs": JobsTool(jobs).methods(),
         "lists": Lists().methods(),
         "http": Http(Resolver()).methods(),
         "records": Records(tmp_path).methods(),

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,11 +15,13 @@ import pytest
 from hookd import settings
 from hookd.answers import act
 from hookd.points import POINTS
+from hookd.portal.oauth import ADDRESSES
 from hookd.runner import Run
 from hookd.sandbox.pool import Pool
 from hookd.service import Service
 from hookd.settings import DEFAULT_SITE
 from hookd.sites import site_message
+from hookd.tools import StandIn
 from tests import corpus
 from tests.conftest import is_alive
 
@@ -36,7 +38,14 @@ class Loop:
     An event loop in a thread, and a service on it: what an HTTP process is, without HTTP.
     """
 
-    def __init__(self, directory: Path, config: str = "", *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        config: str = "",
+        *,
+        timeout_s: float = TIMEOUT_S,
+        authorities: Mapping[str, str] = ADDRESSES,
+    ) -> None:
         self.directory = directory
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
@@ -46,7 +55,7 @@ class Loop:
             (directory / "hooks" / "lib" / f"{name}.py").write_text(source)
         path = directory / "hookd.toml"
         path.write_text(f"workers_max = 4\n[points.{POINT.name}]\ntimeout_s = {timeout_s}\n{config}")
-        self.service = Service(settings.load(path, directory), keeps=False)
+        self.service = Service(settings.load(path, directory), keeps=False, authorities=authorities)
         self.do(self.service.start(follow=False))
 
     @property
@@ -64,7 +73,7 @@ class Loop:
         self.loop.close()
         return pids
 
-    def run(self, source: str, request: Any = None, *, limit_s: float | None = None) -> Run:
+    def run(self, source: str, request: Any = None, *, limit_s: float | None = None, stand_in: StandIn = act) -> Run:
         """Run *source* as the point's hook on the file system's way: saved, found, checked, run."""
         path = self.directory / "hooks" / corpus.FILE
 
@@ -77,7 +86,9 @@ class Loop:
             await site.hooks.refresh()
             document = {"phone": "1"} if request is None else request
             started = time.monotonic()
-            return await self.service.runner.run(site, POINT, document, started=started, limit_s=limit_s, stand_in=act)
+            return await self.service.runner.run(
+                site, POINT, document, started=started, limit_s=limit_s, stand_in=stand_in
+            )
 
         return self.do(run())
 

@@ -8,23 +8,26 @@ two at once lose the refresh token. What is left of it would be the names of met
 
     limits     counted for all processes together, waited for within the caller's patience
     tokens     renewed when the portal calls them expired, never by the clock, one process at a time (a lock file)
+    secrets    whatever a portal says, its answers come back without the token or the secret that it was asked with
     addresses  a portal that was renamed answers with a redirect: its new address comes from the authorization server,
                with new tokens, and the request is sent again whole; only a webhook, which has no such server, follows
 """
 
+import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
 
+from hookd import documents
 from hookd.documents import Json
 from hookd.errors import PortalError, UnknownPortalError
 from hookd.portal.forms import query
-from hookd.portal.http import Answer, Client
+from hookd.portal.http import MAX_ANSWER_BYTES, Answer, Client
 from hookd.portal.limits import Limits
 from hookd.portal.oauth import App
 from hookd.portal.patience import Patience
@@ -33,6 +36,8 @@ from hookd.portal.renewal import Installed, Renewal
 
 BATCH_MAX = 50  # commands in one batch
 LIST_MAX = 5000
+MASKED = b"***"
+MASKED_MIN = 8  # characters of a secret; a shorter one would garble what has nothing to do with it
 TRIES = 4  # of one call: a renewal, a new address, a refusal for the limit
 
 _METHOD = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*", re.IGNORECASE)
@@ -90,6 +95,11 @@ class _Way:
     host: str
     access_token: str = field(default="", repr=False)
 
+    @property
+    def secret(self) -> str:
+        """What nobody else may see: the token, or the part of a webhook's address that stands for one."""
+        return self.access_token or self.endpoint.rstrip("/").rpartition("/")[2]
+
 
 class Rest:
     """
@@ -118,7 +128,10 @@ class Rest:
                 "Install it, or set bitrix_webhook_file to the file with the address of an incoming webhook.",
             )
         hosts = ", ".join(portal.host for portal in found[:20])
-        raise UnknownPortalError(f"site {site}: there are several portals, and it is not said which: {hosts}.")
+        raise UnknownPortalError(
+            f"site {site}: there are several portals, and it is not said which: {hosts}.",
+            "Give each portal a site of its own, or set bitrix_webhook_file.",
+        )
 
     def call(
         self,
@@ -191,15 +204,24 @@ class Rest:
         Return the items of a list method, page after page, *most* at most (and never more than 5,000).
 
         Raises:
-            PortalError: It may not be called, a page was refused, or not there in time.
+            PortalError: It may not be called, a page was refused, or not there in time; or all are more than one
+                answer may be.
         """
         check_method(method, allowed)
         most = min(most, LIST_MAX)
         items: list[Json] = []
+        size = 0
         start: int | None = 0
         while start is not None and len(items) < most:
             reply = self._ask(who, method, {**parameters, "start": start}, patience)
             items += _items(reply.result, method)
+            size += len(documents.dump(reply.result))
+            if size > MAX_ANSWER_BYTES:
+                raise PortalError(
+                    f"{method}: {len(items)} items have more than {MAX_ANSWER_BYTES // 1024**2} MB.",
+                    "usage",
+                    "Ask for fewer, or for less of each: select.",
+                )
             start = reply.next if reply.next is None or reply.next > start else None
         return items[:most]
 
@@ -210,7 +232,7 @@ class Rest:
         for _ in range(TRIES):
             self._limits.take(way.host, method, patience)
             document = {**parameters, "auth": way.access_token} if way.access_token else dict(parameters)
-            answer = self._client.post(way.endpoint + method, document, patience)
+            answer = _masked(self._client.post(way.endpoint + method, document, patience), way)
             if answer.location:
                 way = self._moved(who, way, method, answer.location, patience)
                 continue
@@ -287,7 +309,9 @@ def check_method(method: str, allowed: Sequence[str]) -> None:
         if name == wanted or (wanted.endswith("*") and name.startswith(wanted[:-1])):
             return
     raise PortalError(
-        f"{method}: the site's settings do not allow this method; bitrix_methods = {list(allowed)}.", "not_allowed"
+        f"{method[:60]}: the site's settings do not allow this method; bitrix_methods = {list(allowed)}.",
+        "not_allowed",
+        "The operator adds it.",
     )
 
 
@@ -302,6 +326,14 @@ _REMEDIES = {
     "operation_time_limit": "Ask for less at once, or do it in a job.",
     "error_method_not_found": "Look up the method's name in Bitrix24's REST reference; the app may lack its scope.",
 }
+
+
+def _masked(answer: Answer, way: _Way) -> Answer:
+    """*answer* without the secret that it was asked with: it goes on to hooks, and errors to journals."""
+    secret, text = way.secret.encode(), documents.dump(answer.document)
+    if len(secret) < MASKED_MIN or secret not in text:
+        return answer
+    return replace(answer, document=json.loads(text.replace(secret, MASKED)))
 
 
 def _followed(way: _Way, method: str, location: str) -> _Way:

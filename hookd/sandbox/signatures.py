@@ -22,6 +22,8 @@ SECONDS_MAX = 10 * 366 * 86_400.0  # ten years, for what is kept
 INTEGER_MAX = 2**53  # what every JSON parser reads exactly
 
 _NAME_CHARACTERS = 60  # compared and shown
+_NEAR_ENOUGH = 0.8  # timeout and timeout_s; what is less alike may well be meant
+_SENT_ALL_THE_SAME = 'If the method has such a parameter, hand over a dict: bitrix.call("…", {"name": …}).'
 _ANY = "any plain value"
 _WORDS: Mapping[type, str] = {
     str: "text",
@@ -45,6 +47,7 @@ class Parameter:
         default: What is sent where the hook names nothing.
         low: Least value of a number; fewest characters of a text.
         high: Greatest value of a number; most characters of a text.
+        is_rest: Whether it is a dict that takes all that is named otherwise; it may be handed over whole, by place.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Parameter:
     default: Json = None
     low: float = -math.inf
     high: float = math.inf
+    is_rest: bool = False
 
     def fault(self, value: Json) -> str:
         """Return what is expected instead of *value*, or ""."""
@@ -85,18 +89,30 @@ _NUMBER = (str, int, type(None))
 _LIST = Parameter("name", (str,), is_required=True, low=1, high=100)
 _PATH = Parameter("path", (str,), is_required=True, low=1, high=4096)
 _NEAR = Parameter("near", (str,), low=1, high=4096)
+_METHOD = Parameter("method", (str,), is_required=True, low=1, high=200)
+_PARAMS = Parameter("params", (dict,), is_rest=True)
+_WAIT = Parameter("timeout_s", _SECONDS, low=0.01, high=60)
 _REQUEST = (
     Parameter("url", (str,), is_required=True, low=1, high=8192),
     Parameter("params", (dict,)),
     Parameter("json"),
     Parameter("data", (str, dict)),
     Parameter("headers", (dict,)),
-    Parameter("timeout_s", _SECONDS, low=0.01, high=60),
+    _WAIT,
 )
 
 # Tool → method → parameters, in their order.
 SIGNATURES: Mapping[str, Mapping[str, tuple[Parameter, ...]]] = MappingProxyType(
     {
+        "bitrix": {
+            "call": (_METHOD, _PARAMS, _WAIT),
+            "batch": (
+                Parameter("calls", (dict, list), is_required=True),
+                Parameter("strict", (bool,), default=True),
+                _WAIT,
+            ),
+            "list": (_METHOD, _PARAMS, Parameter("limit", (int,), default=500, low=1, high=5000), _WAIT),
+        },
         "http": dict.fromkeys(("get", "post", "put", "patch", "delete"), _REQUEST),
         "jobs": {
             "enqueue": (
@@ -142,6 +158,9 @@ def bind(tool: str, method: str, values: Sequence[Json], named: Mapping[str, Jso
     if len(values) > len(parameters):
         raise ToolError(f"{call} takes {len(parameters)} values at most, not {len(values)}.", shown(tool, method))
     given = {parameter.name: value for parameter, value in zip(parameters, values, strict=False)}
+    rest = next((parameter.name for parameter in parameters if parameter.is_rest), None)
+    if rest:
+        named = _gathered(call, rest, given, named, parameters)
     for name in named:
         _check_name(call, name, given, parameters, shown(tool, method))
     given.update(named)
@@ -174,8 +193,31 @@ def shown(tool: str, method: str) -> str:
     parts = [
         parameter.name if parameter.is_required else f"{parameter.name}={parameter.default!r}"
         for parameter in SIGNATURES[tool][method]
+        if not parameter.is_rest
     ]
+    parts += [f"**{parameter.name}" for parameter in SIGNATURES[tool][method] if parameter.is_rest]
     return f"Write {tool}.{method}({', '.join(parts)})."
+
+
+def _gathered(
+    call: str, rest: str, given: dict[str, Json], named: Mapping[str, Json], parameters: Sequence[Parameter]
+) -> dict[str, Json]:
+    """The arguments of *named* that the method itself takes; the others go into *rest*, which may be given already."""
+    own = [parameter.name for parameter in parameters if not parameter.is_rest and parameter.name not in given]
+    whole = given.get(rest)
+    others: dict[str, Json] = dict(whole) if type(whole) is dict else {}
+    for name, value in named.items():
+        if name in own:
+            continue
+        near = get_close_matches(name[:_NAME_CHARACTERS], own, n=1, cutoff=_NEAR_ENOUGH)
+        if near and near[0] not in named:  # it would go out, and mean nothing there
+            raise ToolError(f"{call} has no {name[:_NAME_CHARACTERS]}; did you mean {near[0]}?", _SENT_ALL_THE_SAME)
+        if name in others:
+            raise ToolError(f"{call} is given {name[:_NAME_CHARACTERS]} twice.", "Name it, or have it in the dict.")
+        others[name] = value
+    if others and (whole is None or type(whole) is dict):
+        given[rest] = others
+    return {name: value for name, value in named.items() if name in own}
 
 
 def _check_name(call: str, name: str, given: Mapping[str, Json], parameters: Sequence[Parameter], remedy: str) -> None:

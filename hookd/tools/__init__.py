@@ -9,28 +9,34 @@ from workers (`broker`).
 from pathlib import Path
 
 from hookd.jobs import Jobs
+from hookd.portal.side import PortalSide
+from hookd.tools.bitrix import Bitrix
 from hookd.tools.broker import Answer, Broker, RunCalls, StandIn, Tools
 from hookd.tools.call import Call, Ground, Method, ToolCall
 from hookd.tools.http import Http
 from hookd.tools.jobs import JobsTool
 from hookd.tools.lists import Lists
 from hookd.tools.records import Records
+from hookd.tools.resolver import Resolver
 from hookd.tools.store import Store
 
 __all__ = ["Answer", "Broker", "Call", "Ground", "Method", "RunCalls", "StandIn", "ToolCall", "Tools", "make_tools"]
 
 
-def make_tools(state: Path, jobs: Jobs) -> Tools:
+def make_tools(state: Path, jobs: Jobs, portals: PortalSide) -> Tools:
     """
-    Return every tool of an installation that keeps its state in the directory *state*, and promises its *jobs*.
+    Return every tool of an installation that keeps its state in the directory *state*, promises its *jobs*, and asks
+    its *portals*.
     """
-    http, lists, records, store = Http(), Lists(), Records(state), Store(state)
+    resolver = Resolver()
+    http, lists, records, store = Http(resolver), Lists(), Records(state), Store(state)
 
     def close() -> None:
         http.close()
         store.close()
 
     methods = {
+        "bitrix": Bitrix(portals, resolver).methods(),
         "http": http.methods(),
         "jobs": JobsTool(jobs).methods(),
         "lists": lists.methods(),
