@@ -22,6 +22,7 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.jail
+	$(BIN)/python -m benchmarks.jobs
 
 install: $(INSTALLED)
 

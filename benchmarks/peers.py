@@ -74,14 +74,20 @@ def _unjailed(place: Place) -> tuple[Command, ...]:
     return _serve(place, (sys.executable, str(HERE / "unjailed.py")), {"allow_weak_isolation": True})
 
 
-def _serve(place: Place, program: tuple[str, ...], more: Mapping[str, bool]) -> tuple[Command, ...]:
+def _unrecorded(place: Place) -> tuple[Command, ...]:
+    return _serve(place, (_path("hookd"),), {}, site='[site]\nrecord = "off"\n')
+
+
+def _serve(place: Place, program: tuple[str, ...], more: Mapping[str, bool], *, site: str = "") -> tuple[Command, ...]:
     hooks = place.folder / "hooks"
     hooks.mkdir()
     shutil.copy(HERE / "hook.py", hooks / f"{POINT}.py")
     config = place.folder / "hookd.toml"
     settings = {"bind": f"127.0.0.1:{place.port}", "state": str(place.folder / "var"), "hooks": str(hooks)}
     # JSON's strings and booleans are TOML's too. Nothing else is set: what ships is what is measured.
-    config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in {**settings, **more}.items()), "utf-8")
+    config.write_text(
+        "".join(f"{key} = {json.dumps(value)}\n" for key, value in {**settings, **more}.items()) + site, "utf-8"
+    )
 
     argv = (*program, "serve", "--config", str(config))
     return (Command(argv, partial(answers, place.port, "/readyz")),)
@@ -214,6 +220,13 @@ _TABLE = (
         "hookd without the jail: workers are plain processes with the language layer",
         {"hookd": "pip install -e ."},
         _unjailed,
+        lambda: f"hookd {hookd.__version__}",
+    ),
+    Peer(
+        "unrecorded",
+        "hookd without its journal",
+        {"hookd": "pip install -e ."},
+        _unrecorded,
         lambda: f"hookd {hookd.__version__}",
     ),
     Peer(

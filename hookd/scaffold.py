@@ -58,12 +58,18 @@ _EXAMPLES: Mapping[str, Json] = {
     "tokens_file": "secrets/tokens",
     "operator_tokens_file": "secrets/operator_tokens",
     "records_out": "/var/spool/asterisk/mp3",
+    "bitrix_app_id": "local.65f0a1b2c3d4e5.12345678",
+    "bitrix_app_secret_file": "secrets/bitrix_app",
+    "bitrix_event_tokens_file": "secrets/bitrix_event_tokens",
+    "bitrix_webhook_file": "secrets/bitrix_webhook",
+    "isolation": "fresh",
     "timeout_s": 0.5,
     "on_error": {"phone": ""},
 }
 _DESCRIPTIONS = {"call_full": "The whole call, as far as the connector knows it; `call` reads it for you."}
 _CASE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
-_UNSHOWN = frozenset({"tokens", "operator_tokens"})  # a token does not belong into a file that is shown around
+# A secret does not belong into a file that is shown around.
+_UNSHOWN = frozenset({"tokens", "operator_tokens", "bitrix_app_secret", "bitrix_event_tokens", "bitrix_webhook"})
 
 
 def make_site(directory: Path) -> list[Path]:

@@ -86,8 +86,8 @@ class Server:
 
     def http(self) -> list[int]:
         """Return the process ids of the HTTP processes."""
-        arbiter = next(pid for pid in _direct(self.process.pid) if b"gunicorn" in command_of(pid))
-        return _direct(arbiter)
+        arbiters = [pid for pid in _direct(self.process.pid) if b"gunicorn" in command_of(pid)]
+        return [pid for arbiter in arbiters for pid in _direct(arbiter)]
 
     def consumer(self) -> int | None:
         """Return the process id of the consumer, if there is one."""

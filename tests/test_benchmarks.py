@@ -152,6 +152,7 @@ def test_says_how_to_get_what_a_peer_needs(monkeypatch: pytest.MonkeyPatch) -> N
     assert {name: peer.missing() for name, peer in PEERS.items()} == {
         "hookd": ["hookd is missing: pip install -e ."],
         "unjailed": ["hookd is missing: pip install -e ."],
+        "unrecorded": ["hookd is missing: pip install -e ."],
         "flask": ["gunicorn is missing: pip install gunicorn flask"],
         "functions-framework": ["functions-framework is missing: pip install functions-framework"],
         "nginx-php": [

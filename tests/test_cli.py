@@ -369,15 +369,16 @@ def test_every_setting_stands_in_the_new_file_with_its_default(tmp_path: Path) -
     active = re.sub(r"(?m)^# (\w+ = |\[)", r"\1", text)
     path = tmp_path / "hookd.toml"
     (tmp_path / "secrets").mkdir()
-    for name in ("tokens", "operator_tokens"):
+    for name in ("tokens", "operator_tokens", "bitrix_app", "bitrix_event_tokens"):
         (tmp_path / "secrets" / name).write_text("a-token-of-enough-characters\n")
+    (tmp_path / "secrets" / "bitrix_webhook").write_text("https://acme.bitrix24.ru/rest/1/s3cr3tofthehook/\n")
 
     path.write_text(active)
     table, loaded = tomllib.loads(active), settings.load(path, tmp_path)
     path.write_text(text)
     plain = settings.load(path, tmp_path)
 
-    hidden = {"tokens", "operator_tokens"}
+    hidden = {"tokens", "operator_tokens", "bitrix_app_secret", "bitrix_event_tokens", "bitrix_webhook"}
     assert set(table) - {"site", "points", "jobs"} == {row.name for row in settings.SETTINGS} - hidden
     assert set(table["site"]) == {row.name for row in settings.SITE_SETTINGS} - hidden
     assert set(table["points"]["process_client_phone"]) == {row.name for row in settings.POINT_SETTINGS}
@@ -604,6 +605,7 @@ def test_run_takes_the_body_as_http_does(place: Place) -> None:
     run_id, times = document.pop("run_id"), document.pop("times_ms")
     digest = document.pop("digest")
     assert ended.code == 0
+    assert re.fullmatch("L[0-4]", document["isolation"])
     assert re.fullmatch("[0-9a-f]{20}", run_id)
     assert re.fullmatch("[0-9a-f]{64}", digest)
     assert set(times) == {"validate", "wait", "hook", "total"}
@@ -618,7 +620,7 @@ def test_run_takes_the_body_as_http_does(place: Place) -> None:
         "print": "asked about 9123\n",
         "calls": [],
         "linkedid": None,
-        "isolation": None,
+        "isolation": document["isolation"],
     }
 
 

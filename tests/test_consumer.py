@@ -405,16 +405,21 @@ def test_the_children_end_with_the_supervisor(serve: Callable[..., Server]) -> N
 
 def test_a_killed_gunicorn_is_replaced(serve: Callable[..., Server]) -> None:
     """
-    kill -9 of gunicorn's own process: another one serves at the same address.
+    kill -9 of gunicorn's own process: its HTTP processes end with it, and others serve at the same address.
     """
     server = serve({f"{PHONE}.py": f"def {PHONE}(request):\n    return {{'phone': '7'}}\n"})
     [arbiter] = [pid for pid in server.descendants() if server.http()[0] in _children_of(pid)][:1]
 
+    orphans = server.http()
+
     os.kill(arbiter, signal.SIGKILL)
     server.session.close()
 
+    server.wait(lambda: not any(map(is_alive, orphans)), "the end of the HTTP processes")
+
     server.wait(lambda: bool(server.lines("http_died")), "the line")
     server.wait(lambda: _answers(server), "an answer", 30)
+    assert not set(server.http()) & set(orphans)
 
 
 def _children_of(pid: int) -> list[int]:

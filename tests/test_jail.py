@@ -71,9 +71,9 @@ def test_the_filter_says_what_the_lists_say(machine: str) -> None:
     """
     code = seccomp.patched(seccomp.program(machine), PID)
     expected = {
-        **dict.fromkeys(seccomp.ALLOWED | seccomp.WITHOUT_EXEC, seccomp.ALLOW),
+        **dict.fromkeys(seccomp.ALLOWED | seccomp.WITHOUT_EXEC | seccomp.CLOCKS | seccomp.ADVICE, seccomp.ALLOW),
         **dict.fromkeys(seccomp.PATHS, seccomp.ERRNO | errno.EACCES),
-        **dict.fromkeys(seccomp.KILLED | seccomp.TO_ITSELF, seccomp.KILL),
+        **dict.fromkeys(seccomp.KILLED | seccomp.ABORT, seccomp.KILL),
     }
 
     wrong = [
@@ -102,8 +102,8 @@ def test_other_ways_into_the_kernel_kill(machine: str) -> None:
 @pytest.mark.parametrize("machine", TABLES)
 def test_arguments_decide_where_the_call_alone_does_not(machine: str) -> None:
     """
-    Memory may be mapped, but not for execution, and signals go to the worker itself, whatever the upper half of an
-    argument says.
+    Memory may be mapped, but not for execution; the one signal that a worker may send is SIGABRT, to itself; clocks
+    are everybody's, and advice on memory is an allocator's: whatever the upper half of an argument says.
     """
     code = seccomp.patched(seccomp.program(machine), PID)
     table, high = TABLES[machine], 1 << 32
@@ -112,9 +112,19 @@ def test_arguments_decide_where_the_call_alone_does_not(machine: str) -> None:
         assert verdict(code, machine, table[name], 0, 0, 3) == seccomp.ALLOW
         for protection in (4, 7, 4 + high):
             assert verdict(code, machine, table[name], 0, 0, protection) == seccomp.KILL
-    assert verdict(code, machine, table["tgkill"], PID) == seccomp.ALLOW
+    assert verdict(code, machine, table["tgkill"], PID, PID, 6) == seccomp.ALLOW
     for other in (0, 1, PID + 1, 0xFFFFFFFF, seccomp.ITSELF):
-        assert verdict(code, machine, table["tgkill"], other) == seccomp.KILL
+        assert verdict(code, machine, table["tgkill"], other, PID, 6) == seccomp.KILL
+    for number in {*range(66)} - {6}:
+        assert verdict(code, machine, table["tgkill"], PID, PID, number) == seccomp.KILL
+    for name in seccomp.CLOCKS:
+        assert {verdict(code, machine, table[name], clock) for clock in (*range(12), high)} == {seccomp.ALLOW}
+        for pid in (0, 1, PID):
+            clock = ((~pid << 3) | 2) % (1 << 32)  # CPUCLOCK_SCHED of another process
+            assert verdict(code, machine, table[name], clock) == seccomp.ERRNO | errno.EINVAL
+    allowed = [n for n in range(128) if verdict(code, machine, table["madvise"], 0, 0, n) == seccomp.ALLOW]
+    assert allowed == [0, 3, 4, 8, 14, 15]
+    assert verdict(code, machine, table["madvise"], 0, 0, 12) == seccomp.ERRNO | errno.EINVAL
 
 
 def test_every_call_has_one_verdict() -> None:
@@ -181,11 +191,11 @@ print(json.dumps([wrong, outcome(999)]))
 
 def test_signals_and_memory_stay_ones_own() -> None:
     """
-    A worker may signal itself, and make memory; a signal to a sibling and executable memory kill it.
+    A worker may abort, and make memory; any other signal, to itself or a sibling, and executable memory kill it.
     """
     found = script(
         """
-import mmap
+import ctypes, mmap
 prepared = jail.prepare()
 sibling = os.fork()
 if sibling == 0:
@@ -206,8 +216,14 @@ from hookd.sandbox.jail import kernel
 from hookd.sandbox.jail.syscalls import TABLES
 table = TABLES[kernel.machine()]
 ends = {
-    "itself": outcome(lambda: kernel.syscall(table["tgkill"], os.getpid(), os.getpid(), 0)),
+    "kill": outcome(lambda: signal.raise_signal(signal.SIGKILL)),
+    "stop": outcome(lambda: signal.raise_signal(signal.SIGSTOP)),
+    "handler": outcome(lambda: signal.signal(signal.SIGABRT, signal.SIG_IGN)),
+    "clock": outcome(lambda: time.clock_gettime((~os.getppid() << 3) | 2)),
+    "merge": outcome(lambda: mmap.mmap(-1, 4096).madvise(12)),
+    "free": outcome(lambda: mmap.mmap(-1, 4096).madvise(mmap.MADV_DONTNEED)),
     "abort": outcome(os.abort),
+    "fatal": outcome(lambda: ctypes.pythonapi.Py_FatalError(b"in C")),
     "sibling": outcome(lambda: kernel.syscall(table["tgkill"], sibling, sibling, 0)),
     "memory": outcome(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE)),
     "code": outcome(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)),
@@ -221,8 +237,14 @@ print(json.dumps(ends))
     )
 
     assert found == {
-        "itself": 0,
+        "kill": -31,
+        "stop": -31,
+        "handler": 100,
+        "clock": 100,
+        "merge": 100,
+        "free": 0,
         "abort": -6,
+        "fatal": -6,
         "sibling": -31,
         "memory": 0,
         "code": -31,
@@ -247,6 +269,47 @@ print(json.dumps([jail.lock(prepared, ("no_new_privs", "landlock", "seccomp")), 
     assert reasons["landlock"] == "there is no Landlock here: ENOSYS"
     assert re.fullmatch(r"no filter for \w+: ENOSYS", reasons["seccomp"])
     assert not has_ctypes
+
+
+@pytest.mark.parametrize(
+    ("deadly", "reason"),
+    [("False", "Landlock is refused: EPERM"), ("True", "landlock_create_ruleset is filtered (SIGSYS): EPERM")],
+)
+def test_a_filter_is_told_from_a_kernel_without_landlock(deadly: str, reason: str) -> None:
+    """
+    Where a filter stands before Landlock, the reason names it.
+    """
+    found = script(
+        f"""
+from tests.raw import outer
+outer.load("systemd", deadly={deadly})
+print(json.dumps(jail.lock(jail.prepare(), ("no_new_privs", "landlock"))))
+"""
+    )
+
+    assert found == {"no_new_privs": "", "landlock": reason}
+
+
+@pytest.mark.parametrize(("deadly", "expected"), [("False", []), ("True", ["chroot", "mount", "ptrace"])])
+def test_deadly_calls_are_found_by_others(deadly: str, expected: list[str]) -> None:
+    """
+    Each call that a filter kills for is found by a child, which leaves no other trace; one that fails is not deadly.
+    """
+    found = script(
+        f"""
+from hookd.sandbox.jail import syscalls
+from tests.raw import outer
+outer.load("systemd", deadly={deadly}, allow=["umount2", "pivot_root", "seccomp", "landlock_create_ruleset",
+           "landlock_add_rule", "landlock_restrict_self"])
+found = sorted(syscalls.deadly())
+try:
+    os.wait()
+except ChildProcessError:
+    print(json.dumps(found))
+"""
+    )
+
+    assert found == expected
 
 
 def test_a_worker_that_cannot_be_locked_serves_nobody() -> None:

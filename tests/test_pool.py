@@ -280,7 +280,7 @@ class Taken:
         self.theirs.setblocking(False)
         self.worker = Worker(next(NUMBERS), ours, state=State.BUSY, site="a")
         pool._workers[self.worker.number] = self.worker
-        asyncio.get_running_loop().add_reader(ours.fileno(), pool._on_readable, self.worker)
+        asyncio.get_running_loop().add_reader(ours.fileno(), pool._talk.receive, self.worker)
 
     async def send(self, data: bytes) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):

@@ -4,6 +4,7 @@ The probe at a start, in real zygotes: as whoever runs the tests and as an ordin
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from hookd.sandbox.attempts import Targets, outcome
 from hookd.sandbox.isolation import ALONE, ATTEMPTS, BENEATH, DONE, level, read_report
 from hookd.sandbox.jail import landlock
 from hookd.sandbox.launcher import ENVIRONMENT
@@ -23,17 +25,20 @@ from tests.conftest import is_alive
 
 SECONDS = 30.0
 NOBODY = 65534
+UNUSED = 61182  # a user id that nobody has, so that RLIMIT_NPROC counts nobody else
 # What a start as an ordinary user needs and cannot read where Python lies in somebody's home: it is loaded before.
-AS_NOBODY = f"""
-import ctypes, os, sys
+AS_SOMEBODY = """
+import ctypes, os, resource, sys
 from hookd.sandbox import forker, worker, zygote
 worker.warm_up()
 os.setgroups([])
-os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
-os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
+os.setresgid(USER, USER, USER)
+os.setresuid(USER, USER, USER)
 ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
+LIMIT
 zygote.main()
 """
+AS_NOBODY = AS_SOMEBODY.replace("USER", str(NOBODY)).replace("LIMIT", "")
 # A start under a container's filter, which refuses namespaces, mounts and tracing: to whoever is not root for good.
 AS_IN_A_CONTAINER = """
 import errno
@@ -48,6 +53,24 @@ code.append((seccomp.RETURN, 0, 0, seccomp.ALLOW))
 kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 seccomp.install(b"".join(seccomp.INSTRUCTION.pack(*instruction) for instruction in code))
 zygote.main()
+"""
+# A start in a unit of systemd's that kills for each call that its list lacks.
+AS_IN_A_DEADLY_UNIT = f"""
+import json, sys
+sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
+from tests.raw import outer
+outer.load("systemd", deadly=True, **json.loads(sys.argv.pop(1)))
+from hookd.sandbox import zygote
+zygote.main()
+"""
+# A start by somebody who ignores the ends of children, and blocks every signal; with a descriptor to spare.
+AFTER_A_CARELESS_PARENT = """
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+signal.signal(signal.SIGABRT, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+os.dup2(os.open("/etc/passwd", os.O_RDONLY), 300)
+os.execv(sys.executable, [sys.executable, "-I", "-B", "-m", "hookd.sandbox.zygote", *sys.argv[1:]])
 """
 # The probe in a process without namespaces, with a filter, Landlock or results of the warm-up that are not as they
 # should be.
@@ -116,6 +139,23 @@ def test_every_attempt_is_denied() -> None:
         assert 61184 <= report["uid"] < 65520
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become a user without other processes")
+@pytest.mark.parametrize("limit", ["NOFILE, (12, 12)", "NPROC, (3, 3)", "NPROC, (4, 4)"])
+def test_a_start_needs_little(limit: str) -> None:
+    """
+    A dozen descriptors, or one process beside the zygote's two, are enough to be as well locked as ever.
+    """
+    command = AS_SOMEBODY.replace("USER", str(UNUSED)).replace("LIMIT", f"resource.setrlimit(resource.RLIMIT_{limit})")
+
+    with zygote([sys.executable, "-I", "-B", "-c", AS_NOBODY]) as (_, report, _):
+        expected = read_report(report)
+    with zygote([sys.executable, "-I", "-B", "-c", command]) as (_, report, _):
+        found = read_report(report)
+
+    assert (found.level, found.layers, found.differences) == (expected.level, expected.layers, ())
+    assert set(found.attempts.values()) & {DONE} == set()
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="the other test is the one for an ordinary user")
 def test_an_ordinary_user_is_as_well_locked() -> None:
     """
@@ -138,15 +178,7 @@ def test_a_container_that_refuses_namespaces_is_the_third_level() -> None:
     """
     with zygote([sys.executable, "-I", "-B", "-c", AS_IN_A_CONTAINER]) as (control, report, pid):
         assert not descendants(pid)
-        channel, end = socket.socketpair()
-        with channel:
-            with end:
-                socket.send_fds(control, [json.dumps({"op": "spawn", "id": 1}).encode()], [end.fileno()])
-            assert json.loads(control.recv(32_768))["op"] == "started"
-            channel.settimeout(SECONDS)
-            assert channel.recv(100)  # untraced, it is ready as well
-            control.send(json.dumps({"op": "kill", "id": 1}).encode())
-            assert json.loads(control.recv(32_768)) == {"op": "exited", "id": 1, "status": 9, "call": ""}
+        assert end_of_a_worker(control) == {"op": "exited", "id": 1, "status": 9, "call": ""}  # untraced
 
     found = read_report(report)
     refused = {"user", "pid", "net", "ipc", "uts", "mount"}
@@ -159,6 +191,78 @@ def test_a_container_that_refuses_namespaces_is_the_third_level() -> None:
     if os.getuid() == 0:
         assert found.uid == report["uid"] >= 61184
         assert found.layers["root"] == ""
+
+
+def end_of_a_worker(control: socket.socket) -> dict[str, Any]:
+    """Have the zygote at *control* fork a worker, and kill it once it is ready; return what is told of its end."""
+    channel, end = socket.socketpair()
+    with channel:
+        with end:
+            socket.send_fds(control, [json.dumps({"op": "spawn", "id": 1}).encode()], [end.fileno()])
+        assert json.loads(control.recv(32_768))["op"] == "started"
+        channel.settimeout(SECONDS)
+        assert channel.recv(100)
+        control.send(json.dumps({"op": "kill", "id": 1}).encode())
+        news: dict[str, Any] = json.loads(control.recv(32_768))
+        return news
+
+
+LANDLOCK = ("landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self")
+
+
+@pytest.mark.parametrize(
+    ("change", "filtered"),
+    [
+        ({}, {"landlock": LANDLOCK[0], "root": "chroot"}),
+        ({"allow": ["mount", "umount2", "pivot_root", "chroot", "seccomp", *LANDLOCK]}, {}),
+        (
+            {"forbid": ["unshare", "setpriority", "capset"]},
+            {
+                **dict.fromkeys(("user", "pid", "net", "ipc", "uts", "mount"), "unshare"),
+                "landlock": LANDLOCK[0],
+                "root": "chroot",
+                "uid": "capset",
+            },
+        ),
+    ],
+)
+def test_a_filter_that_kills_is_as_one_that_refuses(change: dict[str, list[str]], filtered: dict[str, str]) -> None:
+    """
+    In a unit without SystemCallErrorNumber= a call outside of the list would be the zygote's end: a throw-away child
+    makes it first, and all that needs it is left out with this reason.
+    """
+    command = [sys.executable, "-I", "-B", "-c", AS_IN_A_DEADLY_UNIT, json.dumps(change)]
+    with zygote(command) as (control, report, _):
+        assert end_of_a_worker(control) == {"op": "exited", "id": 1, "status": 9, "call": ""}
+
+    found = read_report(report)
+    if "allow" not in change:
+        why = {name: f"{call} is filtered (SIGSYS): EPERM" for name, call in filtered.items()}
+        assert {name: found.layers[name] for name in filtered} == why
+        assert found.name == "L2"
+    assert "SIGSYS" not in "".join(found.layers[name] for name in found.layers.keys() - filtered.keys())
+    assert set(found.attempts.values()) & {DONE} == set()
+    assert found.differences == ()
+
+
+def test_nothing_of_a_careless_parent_is_left() -> None:
+    """
+    Neither ignored and blocked signals nor descriptors outlast the start, and the limit of descriptors is a low one:
+    every child closes as many as there may be.
+    """
+    command = [sys.executable, "-I", "-B", "-c", AFTER_A_CARELESS_PARENT]
+    with zygote(command) as (control, report, start):
+        assert end_of_a_worker(control) == {"op": "exited", "id": 1, "status": 9, "call": ""}
+        pid = [start, *descendants(start)][-1]
+        descriptors = [int(name) for name in os.listdir(f"/proc/{pid}/fd")]
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+
+    assert DONE not in report["attempts"].values()
+    assert max(descriptors) < 16
+    assert re.search(r"Max open files +256 +256 ", limits)
+    assert int(status["SigBlk"], 16) == 0
+    assert not int(status["SigIgn"], 16) & (1 << signal.SIGABRT - 1)
 
 
 def test_a_zygote_has_no_rights_left() -> None:
@@ -258,6 +362,35 @@ def test_a_difference_is_found() -> None:
     )
 
     assert report["differences"] == ["traceback: 'planted' became 'ValueError: warm'"]
+
+
+def test_many_differences_are_counted() -> None:
+    """
+    The report stays small: twenty differences, each one line, and how many more there are.
+    """
+    report = bare(
+        SURROUNDINGS
+        + """
+results |= {f"planted {number:02}": "\N{SNOWMAN}" * 1000 for number in range(30)}
+report = probe.probe(surroundings, prepared, reasons, results)
+"""
+    )
+
+    *lines, last = report["differences"]
+    assert len(lines) == 20
+    assert lines[0] == "planted 00: '" + ("\\u2603" * 7)[:41] + " became 'nothing'"
+    assert last == "and 10 more"
+
+
+def test_a_fault_of_an_attempt_is_no_denial() -> None:
+    """
+    Only what the kernel refused was denied; an attempt that fails for another reason counts as one that succeeded.
+    """
+    targets = Targets("broker", "number", "sibling", b"")  # type: ignore[arg-type]
+
+    assert outcome("kill_broker", targets) == DONE
+    assert outcome("no such attempt", targets) == DONE
+    assert outcome("broker_memory", targets) == "ENOENT"
 
 
 GOOD: dict[str, Any] = {

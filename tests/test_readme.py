@@ -353,13 +353,18 @@ def test_pages_and_paths_of_the_http_table_answer(example: Server) -> None:
     gets = [path for cell in cells for path in re.findall(r"`GET (/\w*)`", cell)]
     posts = [path for cell in cells for path in re.findall(r"(?:`|POST )(/[^ `]+)", cell) if "GET" not in cell]
 
-    assert len(cells) == len(gets) + 2
+    assert len(cells) == len(gets) + 3
     for path in gets:
         assert example.get(path.removeprefix("/")).status_code == 200
     known = example.get("nothing").json()["error"]["message"].partition("There are: GET ")[2].partition(";")[0]
     assert sorted(gets) == sorted(known.split(", "))
-    assert len(posts) == 4
-    for path in posts:
+    portals = [path for path in posts if path.startswith("/bitrix24/")]
+    assert len(portals) == 3
+    for path in portals:
+        assert example.post(path.removeprefix("/")).status_code == 400
+    points = [path for path in posts if "<point>" in path]
+    assert len(points) == 4
+    for path in points:
         target = path.replace("<point>", "need_registration").replace("<site>", "default").replace("…", "x")
         assert example.post(target.removeprefix("/"), {}).status_code == 200
 
@@ -598,17 +603,20 @@ def test_settings_that_are_shown_load(page: Path, tmp_path: Path) -> None:
     Every TOML example is a file, or a part of one, that hookd takes.
     """
     for number, block in enumerate(blocks(page, "toml")):
+        for secret in re.findall(r'= "(secrets/\w+)"', block.text):
+            (tmp_path / str(number) / secret).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / str(number) / secret).write_text("a-secret-of-this-test", "utf-8")
         if "hooks/settings.toml" in block.text or set(tomllib.loads(block.text)) & set(POINTS):
             assert set(tomllib.loads(block.text)) <= {*POINTS, "all", "jobs", "events", "placements"}
             continue
         if block.text.startswith("# hookd.toml"):
             path = tmp_path / str(number) / settings.CONFIG_NAME
-            path.parent.mkdir()
+            path.parent.mkdir(exist_ok=True)
             path.write_text(block.text, "utf-8")
             check_points(settings.load(path, path.parent).site, path.name)
         else:
             path = tmp_path / str(number) / settings.SITE_NAME
-            path.parent.mkdir()
+            path.parent.mkdir(exist_ok=True)
             path.write_text(block.text, "utf-8")
             settings.load_site(path.parent, {})
 

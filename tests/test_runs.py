@@ -75,6 +75,7 @@ def plain(text: str) -> str:
     """*text* without what differs from run to run."""
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?", "TIME", text)
     text = re.sub(r"\b[0-9a-f]{64}\b", "DIGEST", text)
+    text = re.sub(r"isolation: L[0-4]", "isolation: LEVEL", text)
     text = re.sub(r"\b[0-9a-f]{20}\b", "ID", text)
     return re.sub(r" *\d+\.\d+ ms", " N ms", text)
 
@@ -220,6 +221,7 @@ def test_show_prints_all_of_a_run(server: Server) -> None:
         "outcome: ok\n"
         "linkedid: 1700000000.11\n"
         "digest: DIGEST\n"
+        "isolation: LEVEL\n"
         "times: validate N ms, wait N ms, hook N ms, total N ms\n"
         "phones: masked\n"
         'changed: /data/phone: "9+PSEUDONYM" → "+PSEUDONYM"\n'

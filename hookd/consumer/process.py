@@ -66,6 +66,7 @@ SWEEP_S = 60.0  # between two steps of forgetting what ended long ago
 RETRY_S = 1.0  # after a database could not be used
 AHEAD = 4  # attempts that the engine is given for each that can run: it looks for new ones five times a second
 STOP_S = 10.0  # that running jobs get at the end
+NICE = 5  # calls go first, and whoever promises a job
 JITTER = 0.25  # of a delay, up and down: what failed together is not tried again together
 LOAD_S = 2.0  # for a hook whose file is there to be loaded, before its run fails for want of it
 NO_SITE = "there is no such site now; the job waits until it is back"
@@ -87,6 +88,7 @@ def main() -> int:
         logs.configure(settings.log_format)
         jail.not_dumpable()
         jail.raise_descriptor_limit()
+        os.nice(NICE)
         with lock.hold(settings.state):
             asyncio.run(Consumer(settings).run())
     except HookdError as error:

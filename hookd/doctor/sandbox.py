@@ -34,8 +34,9 @@ BY_APPARMOR = (
 )
 BY_SYSCTL = "This kernel refuses user namespaces: sysctl -w {name}={value}, and keep it in /etc/sysctl.d/."
 BY_UNIT = (
-    "In a systemd unit remove RestrictNamespaces=, and set SystemCallErrorNumber=EPERM and SystemCallFilter=@system-service "
-    "@mount ptrace seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self."
+    "In a systemd unit remove RestrictNamespaces=, and set SystemCallErrorNumber=EPERM and "
+    "SystemCallFilter=@system-service @mount ptrace seccomp landlock_create_ruleset landlock_add_rule "
+    "landlock_restrict_self."
 )
 LANDLOCK = (
     "Landlock needs Linux 5.13 or newer with landlock in the lsm= list of the kernel's command line (`cat "

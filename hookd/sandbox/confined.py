@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 from hookd.sandbox import jail
 from hookd.sandbox.jail import kernel, landlock, namespaces, seccomp
-from hookd.sandbox.jail.syscalls import TABLES, call
+from hookd.sandbox.jail.syscalls import TABLES, call, refuse_deadly
 
 REFUSED = 120  # exit code: the program was not started; standard error says why
 USAGE = 2
@@ -147,8 +147,9 @@ def program(machine: str) -> bytes:
 
 def _give_way() -> None:
     """Let everybody else go first: at the cores, at the disk, and when memory runs out the other way round."""
-    os.nice(NICE)
+    jail.give_way(NICE)
     call("ioprio_set", IOPRIO_WHO_PROCESS, 0, IOPRIO)
+    refuse_deadly("sched_setaffinity")
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-CORES_MAX:])
     jail.die_first()
 

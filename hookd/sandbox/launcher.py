@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import structlog
 
@@ -25,6 +25,7 @@ LAST_WORDS_S = 0.25  # for a dying zygote's message on standard error
 RESTART_DELAYS_S = (0.0, 0.1, 0.5, 1.0, 5.0)  # between two starts of a zygote that keeps dying
 FORGIVEN_S = 60.0  # a zygote that lived this long starts with a clean slate
 PACKET_BYTES = 32_768  # the isolation report is one packet
+NONSENSE_BYTES = 100  # that are shown of a packet that nobody understands
 CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 ANCILLARY_BYTES = socket.CMSG_SPACE(CREDENTIALS.size)
 ZYGOTE = (sys.executable, "-I", "-B", "-m", "hookd.sandbox.zygote")
@@ -40,7 +41,7 @@ class Launcher:
     Args:
         on_exited: Called with number and wait status of each worker that has ended, and the system call that it was
             killed for ("" where none was, or none is known).
-        on_death: Called when the zygote has died, and with it every worker.
+        on_death: Called when the zygote dies, and with it every worker.
         on_up: Called when another one has taken its place.
         zygote: The command that is its process; a descriptor and a process id follow as arguments.
     """
@@ -69,7 +70,7 @@ class Launcher:
     @property
     def is_up(self) -> bool:
         """Whether the zygote is there and can fork."""
-        return self._up is not None and self._up.done() and not self._up.cancelled() and self._control is not None
+        return self._control is not None and self._has_come_up()
 
     def pids(self) -> list[int]:
         """Return the process ids of what was started, and of the zygote, which may be a child of that."""
@@ -101,7 +102,11 @@ class Launcher:
         try:
             await asyncio.wait_for(asyncio.shield(self._up), START_S)
         except TimeoutError as error:
+            self._up.cancel()
             raise SandboxError(f"the sandbox did not start within {START_S:g} s") from error
+        except SandboxError:
+            await self._bury()  # its last words come before ours
+            raise
 
     async def close(self) -> None:
         """
@@ -145,6 +150,10 @@ class Launcher:
             log.error("zygote_unresponsive", pid=self._process.pid)
             self._process.kill()
 
+    def _has_come_up(self) -> bool:
+        up = self._up
+        return up is not None and up.done() and not up.cancelled() and up.exception() is None
+
     def _drop_control(self) -> None:
         if self._control:
             self._loop.remove_reader(self._control.fileno())
@@ -164,13 +173,26 @@ class Launcher:
                 self._on_end()
                 return
             self._zygote_pid = sender(ancillary) or self._zygote_pid
-            self._on_news(json.loads(packet))
+            try:
+                news = _read(packet)
+            except (ValueError, TypeError, LookupError, AttributeError):
+                self._on_nonsense(packet)
+                return
+            if isinstance(news, Exited):
+                self._on_exited(*news)
+            elif isinstance(news, Isolation) and self._up and not self._up.done():
+                self._on_report(news)
 
-    def _on_news(self, news: dict[str, Any]) -> None:
-        if news["op"] == "exited":
-            self._on_exited(news["id"], news["status"], news["call"])
-        elif news["op"] == "up" and self._up and not self._up.done():
-            self._on_report(read_report(news["isolation"]))
+    def _on_nonsense(self, packet: bytes) -> None:
+        """A zygote that says what is not of the protocol, or more than a packet takes, is not to be trusted."""
+        said = repr(packet[:NONSENSE_BYTES])
+        if self._up and not self._up.done():
+            self._up.set_exception(SandboxError(f"the sandbox's zygote said what hookd does not understand: {said}"))
+        else:
+            log.error("zygote_talks_nonsense", said=said)
+        if self._process:
+            self._process.kill()
+        self._on_end()
 
     def _on_report(self, isolation: Isolation) -> None:
         assert self._up is not None
@@ -185,18 +207,29 @@ class Launcher:
 
     def _on_end(self) -> None:
         self._drop_control()
+        has_come_up = self._has_come_up()
         if self._up and not self._up.done():
             self._up.set_exception(SandboxError("the sandbox's zygote ended while it started; see its message above"))
-        if self._process:
-            status = _end(self._process, LAST_WORDS_S)
+        self._on_death()
+        # One that never came up is the affair of who started it.
+        if has_come_up and not self._is_closing and (self._restart is None or self._restart.done()):
+            self._restart = self._loop.create_task(self._start_again())
+
+    async def _bury(self) -> None:
+        """
+        Wait until the zygote is gone. Not in the event loop: the memory of its workers goes first, which takes 0.1 s.
+        """
+        self._drop_control()
+        process = self._process
+        if process:
+            status = await asyncio.to_thread(_end, process, LAST_WORDS_S)
+            self._process = None
             if not self._is_closing:
                 log.error("zygote_died", status=status)
-        self._on_death()
-        if not self._is_closing and (self._restart is None or self._restart.done()):
-            self._restart = self._loop.create_task(self._start_again())
 
     async def _start_again(self) -> None:
         while not self._is_closing:
+            await self._bury()
             await asyncio.sleep(RESTART_DELAYS_S[min(self._deaths, len(RESTART_DELAYS_S) - 1)])
             self._deaths += 1
             started = time.monotonic()
@@ -204,9 +237,6 @@ class Launcher:
                 await self.start()
             except (SandboxError, OSError) as error:
                 log.error("zygote_start_failed", error=str(error))
-                self._drop_control()
-                if self._process:
-                    await asyncio.to_thread(_end, self._process)
                 continue
             # It may have died again, before this task came to know that it was up: then the loop goes on.
             if self.is_up:
@@ -217,6 +247,31 @@ class Launcher:
 
     def _forgive(self) -> None:
         self._deaths = 0
+
+
+class Exited(NamedTuple):
+    """The end of a worker: its number, its wait status, and the call that it was killed for, or ""."""
+
+    number: int
+    status: int
+    call: str
+
+
+def _read(packet: bytes) -> Exited | Isolation | None:
+    """
+    Return what the zygote says in *packet*, None where it is nothing that the broker needs.
+
+    Raises:
+        ValueError, TypeError, LookupError, AttributeError: It is not of the protocol.
+    """
+    news = json.loads(packet)
+    if news["op"] == "exited":
+        return Exited(int(news["id"]), int(news["status"]), str(news["call"]))
+    if news["op"] == "up":
+        return read_report(news["isolation"])
+    if news["op"] == "started":
+        return None
+    raise ValueError(f"op {news['op']!r}")
 
 
 def sender(ancillary: list[tuple[int, int, bytes]]) -> int:

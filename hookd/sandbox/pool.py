@@ -1,10 +1,10 @@
 """
 The broker's side of the sandbox: one pool a process, owned by its event loop.
 
-The pool has the zygote (`launcher`) fork workers, gives each to one site for life, hands them out to runs, and kills
-them: at a run's deadline, when they misbehave, when they are worn out or idle. Killing is the only timeout there is.
-Since everything happens on one event loop, there are no locks; a run waits for a worker, for its frames or for its
-deadline, and whatever comes first wins.
+The pool has the zygote (`launcher`) fork workers, gives each to one site for life, hands them out to runs, which `talk`
+to them, and kills them: at a run's deadline, when they misbehave, when they are worn out or idle. Killing is the only
+timeout there is. Since everything happens on one event loop, there are no locks; a run waits for a worker, for its
+frames or for its deadline, and whatever comes first wins.
 
     acquire() → worker → run() → release() or discard()
 
@@ -14,29 +14,22 @@ run each, has some prepared for its next runs: locked, bound to its site, the ho
 """
 
 import asyncio
-import os
 import signal
 import socket
-import struct
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from functools import partial
-from typing import Any
 
 import structlog
 
-from hookd import documents
 from hookd.errors import SandboxError
-from hookd.sandbox import wire
 from hookd.sandbox.isolation import Isolation
-from hookd.sandbox.launcher import ANCILLARY_BYTES, ZYGOTE, Launcher, sender
+from hookd.sandbox.launcher import ZYGOTE, Launcher
+from hookd.sandbox.talk import Talk
+from hookd.sandbox.workers import Busy, End, Message, OnCall, Recipe, RunEnded, State, Worker, ended
 
-Message = dict[str, Any]
-# Takes a call of a run, and what sends its answer; raises FrameError for what no honest worker asks.
-OnCall = Callable[[Message, Callable[[bytes], None]], None]
+__all__ = ["Busy", "End", "OnCall", "Pool", "Recipe", "RunEnded", "State", "Worker"]
 
 IDLE_S = 60.0  # an idle site worker is kept this long
 RUNS_MAX = 10_000  # of one worker; a fork costs 3 ms, so this is free, and whatever leaks slowly goes with it
@@ -48,117 +41,8 @@ EXIT_WAIT_S = 1.0  # for the word on how a worker ended: usually 1 ms, a crash 5
 READY_S = 5.0  # from the order to fork a worker until it is locked; usually 5 ms
 FORK_DELAYS_S = (0.05, 0.2, 1.0, 5.0)  # after workers that did not come up
 USUAL_WEIGHT = 0.2  # of the latest run in what runs of a hook usually take
-ANSWERS: Mapping[str, str] = {"run": "done", "check": "checked"}
-PRINT_BYTES = 131_072  # of one run: twice what an honest worker sends
-RECEIVE_BYTES = 262_144
-
-CREDENTIALS = struct.Struct("=3i")  # struct ucred: process, user, group
 
 log = structlog.get_logger("hookd.sandbox")
-
-
-class State(StrEnum):
-    """What a worker is doing; the label of the workers gauge."""
-
-    STARTING = "starting"
-    SPARE = "spare"
-    PREPARED = "prepared"
-    IDLE = "idle"
-    BUSY = "busy"
-    ENDING = "ending"
-
-
-class End(StrEnum):
-    """Why a run got no answer from its worker."""
-
-    TIMEOUT = "timeout"
-    CRASH = "crash"
-    MEMORY = "memory"
-    VIOLATION = "violation"
-
-
-class RunEnded(Exception):
-    """
-    The worker is gone and gave no answer.
-
-    Attributes:
-        end: Why.
-        detail: What the kernel said, for the log; "" where it is the deadline.
-        printed: What the hook had printed by then.
-        is_foreign: Whether somebody else ended it: the kernel's out-of-memory killer, an operator, a dying zygote.
-    """
-
-    def __init__(self, end: End, detail: str, printed: str, *, is_foreign: bool = False) -> None:
-        super().__init__(f"{end}: {detail}")
-        self.is_foreign = is_foreign
-        self.end = end
-        self.detail = detail
-        self.printed = printed
-
-
-class Busy(Exception):
-    """No worker became free before the deadline."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """
-    What workers of a hook that runs in fresh ones are told ahead of a run: the site, and the hook's version.
-    """
-
-    site_message: Message
-    load_message: Message
-
-    def is_in(self, worker: "Worker") -> bool:
-        """Whether *worker* was told all of it."""
-        return worker.site_message is self.site_message and self.load_message["key"] in worker.loaded
-
-
-@dataclass(slots=True, eq=False)
-class Worker:
-    """
-    One worker process as the broker knows it.
-
-    Attributes:
-        number: Its name towards the zygote.
-        site: The site it serves; None for a spare.
-        site_message: What it was told of the site, the very object.
-        asked: What it has to answer: "run", "check" or "" for nothing.
-        loaded: Keys of the programs that it has compiled.
-        hosted: Name of every hook whose code was executed in it → keys of the versions that were run.
-        is_ready: Whether it has said that it is locked.
-        is_fresh: Whether it serves one run only.
-        is_worn: Whether it is ended when it is given back.
-        on_call: Takes the tool calls of the run; None where there can be none.
-        calls: How many calls the run has made.
-        is_calling: Whether one of them waits for its answer.
-    """
-
-    number: int
-    channel: socket.socket
-    state: State = State.STARTING
-    pid: int = 0
-    site: str | None = None
-    site_message: Message | None = None
-    asked: str = ""
-    loaded: set[str] = field(default_factory=set)
-    hosted: dict[str, set[str]] = field(default_factory=dict)
-    is_ready: bool = False
-    runs: int = 0
-    first_rss_kb: int = 0
-    is_fresh: bool = False
-    is_worn: bool = False
-    asked_at: float = 0.0
-    idle_since: float = 0.0
-    prepared_for: Hashable = None
-    reader: wire.Reader = field(default_factory=wire.Reader)
-    unsent: bytearray = field(default_factory=bytearray)
-    printed: list[str] = field(default_factory=list)
-    printed_bytes: int = 0
-    on_call: OnCall | None = None
-    calls: int = 0
-    is_calling: bool = False
-    reply: "asyncio.Future[Message] | None" = None
 
 
 @dataclass(slots=True, eq=False)
@@ -210,7 +94,9 @@ class Pool:
         self._hook_max = max(1, workers_max // 2)
         self._on_change = on_change
         self._on_violation = on_violation
-        self._received = memoryview(bytearray(RECEIVE_BYTES))  # allocating it anew for every frame costs 12 µs
+        self._talk = Talk(
+            on_ready=self._on_ready, on_deadline=self._kill, on_violation=self._violate, on_end=self._on_end
+        )
         self._workers: dict[int, Worker] = {}
         self._idle: dict[str, list[Worker]] = {}
         self._spares: deque[Worker] = deque()
@@ -259,6 +145,7 @@ class Pool:
             SandboxError: The zygote did not come up.
         """
         self._loop = asyncio.get_running_loop()
+        self._talk.begin()
         await self._launcher.start()
         await self._try_worker()
         self._refill()
@@ -317,16 +204,14 @@ class Pool:
         except OSError as error:
             log.error("worker_not_forked", error=str(error))
             return None
-        ours.setblocking(False)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._numbers += 1
         worker = Worker(self._numbers, ours)
+        self._talk.listen(worker)
         with theirs:
             if not self._launcher.fork(worker.number, theirs):
-                ours.close()
+                self._talk.hang_up(worker)
                 return None
         self._workers[worker.number] = worker
-        self._loop.add_reader(ours.fileno(), self._on_readable, worker)
         self._loop.call_later(READY_S, self._end_unready, worker)
         return worker
 
@@ -356,9 +241,7 @@ class Pool:
                 worker.site_message = fresh.recipe.site_message
                 worker.loaded.add(fresh.recipe.load_message["key"])
                 fresh.workers.append(worker)
-                told = (fresh.recipe.site_message, fresh.recipe.load_message)
-                _note_hosted(worker, told)
-                self._send(worker, b"".join([wire.frame(documents.dump(message)) for message in told]))
+                self._talk.tell(worker, (fresh.recipe.site_message, fresh.recipe.load_message))
 
     def _unprepared(self) -> int:
         """How many more workers should be prepared: half of all workers at most are."""
@@ -399,10 +282,7 @@ class Pool:
 
     def _detach(self, worker: Worker) -> None:
         """Stop listening to *worker* and hand it out no more."""
-        if worker.channel.fileno() >= 0:
-            self._loop.remove_reader(worker.channel.fileno())
-            self._loop.remove_writer(worker.channel.fileno())
-            worker.channel.close()
+        self._talk.hang_up(worker)
         if worker.site is not None and worker in self._idle.get(worker.site, ()):
             self._idle[worker.site].remove(worker)
             if not self._idle[worker.site]:
@@ -415,18 +295,17 @@ class Pool:
     def _forget(self, worker: Worker, status: int, call: str = "") -> None:
         """*worker* was reaped: tell whoever waits for it, and fork another if one is needed."""
         if worker.state is State.BUSY and worker.channel.fileno() >= 0:
-            self._on_readable(worker)  # its answer may have come just before its end
+            self._talk.receive(worker)  # its answer may have come just before its end
         if not worker.is_ready and not self._is_closing:
             self._note_failed_start(worker, status)
         self._note_unprepared(worker)
         self._detach(worker)
         worker.state = State.ENDING
         del self._workers[worker.number]
-        ended = _ended(worker, status, call)
-        if ended.end is End.VIOLATION:
-            self._accuse(worker, ended.detail)
-        if worker.reply and not worker.reply.done():
-            worker.reply.set_exception(ended)
+        end = ended(worker, status, call)
+        if end.end is End.VIOLATION:
+            self._accuse(worker, end.detail)
+        self._talk.end(worker, end)
         self._refill()
         self._dispatch()
 
@@ -619,7 +498,7 @@ class Pool:
             self._kill(workers[0])
             coming += 1
 
-    # --- talking to a worker -------------------------------------------------------------------------------------
+    # --- runs ----------------------------------------------------------------------------------------------------
 
     async def run(
         self, worker: Worker, messages: list[Message], deadline: float, on_call: OnCall | None = None
@@ -635,25 +514,13 @@ class Pool:
         """
         if worker.state is not State.BUSY:
             raise RunEnded(End.CRASH, "it ended before the run", "")
-        frames = b"".join([wire.frame(documents.dump(message)) for message in messages])
-        _note_hosted(worker, messages)
-        worker.asked, worker.asked_at = messages[-1]["t"], time.monotonic()
-        worker.printed.clear()
-        worker.printed_bytes = 0
-        worker.on_call, worker.calls, worker.is_calling = on_call, 0, False
-        worker.reply = self._loop.create_future()
-        timer = self._loop.call_at(deadline, self._time_out, worker)
         try:
-            self._send(worker, frames)
-            answer = await worker.reply
+            answer, printed = await self._talk.ask(worker, messages, deadline, on_call)
         except asyncio.CancelledError:
             self._kill(worker)
             raise
-        finally:
-            timer.cancel()
-            worker.reply = worker.on_call = None
         self._wear(worker, answer)
-        return answer, "".join(worker.printed)
+        return answer, printed
 
     def discard(self, worker: Worker) -> None:
         """
@@ -661,103 +528,25 @@ class Pool:
         """
         self._kill(worker)
 
-    def _time_out(self, worker: Worker) -> None:
-        self._kill(worker)
-        if worker.reply and not worker.reply.done():
-            worker.reply.set_exception(RunEnded(End.TIMEOUT, "", "".join(worker.printed)))
-
     def _wear(self, worker: Worker, answer: Message) -> None:
         worker.runs += 1
         rss_kb, cpu_s = answer.get("rss_kb", 0), answer.get("cpu_s", 0.0)  # a check has no figures
         worker.first_rss_kb = worker.first_rss_kb or rss_kb
         worker.is_worn = worker.runs >= RUNS_MAX or cpu_s >= CPU_MAX_S or rss_kb - worker.first_rss_kb >= RSS_GROWTH_KB
 
-    def _send(self, worker: Worker, data: bytes) -> None:
-        try:
-            sent = worker.channel.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return  # the worker ended: the reading side learns of it, with its status
-        if sent < len(data):
-            worker.unsent += data[sent:]
-            self._loop.add_writer(worker.channel.fileno(), self._on_writable, worker)
-
-    def _on_writable(self, worker: Worker) -> None:
-        try:
-            sent = worker.channel.send(worker.unsent)
-        except BlockingIOError:
-            return
-        except OSError:
-            sent = len(worker.unsent)
-        del worker.unsent[:sent]
-        if not worker.unsent:
-            self._loop.remove_writer(worker.channel.fileno())
-
-    def _on_readable(self, worker: Worker) -> None:
-        try:
-            size = worker.channel.recv_into(self._received) if worker.pid else self._meet(worker)
-        except BlockingIOError:
-            return
-        except OSError:
-            size = 0
-        if not size:
-            self._on_end(worker)
-            return
-        try:
-            for body in worker.reader.feed(self._received[:size]):
-                self._on_message(worker, wire.parse(body))
-        except (wire.FrameError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
-            self._violate(worker, f"{type(error).__name__}: {error}"[:200])
-
-    def _meet(self, worker: Worker) -> int:
-        """Receive the first words of *worker*, and its process id from the kernel: the zygote sees another one."""
-        size, ancillary, _, _ = worker.channel.recvmsg_into([self._received], ANCILLARY_BYTES)
-        worker.channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
-        worker.pid = sender(ancillary)
-        return size
-
-    def _on_message(self, worker: Worker, message: Message) -> None:
-        kind = message["t"]
-        if kind == "print" and worker.reply:
-            text = message["text"]
-            if type(text) is not str or not text or worker.printed_bytes > PRINT_BYTES:
-                raise wire.FrameError("more is printed than a worker ever sends")
-            worker.printed_bytes += len(text)
-            worker.printed.append(text)
-        elif worker.reply and worker.reply.cancelled():
-            pass  # nobody waits for it any more; the worker is about to be killed
-        elif kind == "call" and worker.on_call and worker.reply and not worker.reply.done() and not worker.is_calling:
-            wire.check_call(message, worker.calls + 1)
-            worker.calls += 1
-            worker.is_calling = True
-            worker.on_call(message, partial(self._answer, worker, worker.reply))
-        elif kind == ANSWERS.get(worker.asked) and worker.reply and not worker.reply.done() and not worker.is_calling:
-            wire.check_answer(worker.asked, message)
-            worker.reply.set_result(message)
-        elif kind == "ready" and worker.state is State.STARTING:
-            worker.state = State.SPARE
-            worker.is_ready = True
-            self._spares.append(worker)
-            self._failed_starts = 0
-            self._dispatch()
-            self._refill()
-        elif worker.state is not State.ENDING:
-            raise wire.FrameError(f"a message {str(kind)[:20]!r} that nobody asked for")
-
-    def _answer(self, worker: Worker, reply: "asyncio.Future[Message]", frame: bytes) -> None:
-        """Send the answer to the call that *worker* waits for, if its run is still that of *reply*."""
-        if worker.reply is reply and not reply.done() and worker.state is State.BUSY:
-            worker.is_calling = False
-            self._send(worker, frame)
+    def _on_ready(self, worker: Worker) -> None:
+        worker.state = State.SPARE
+        worker.is_ready = True
+        self._spares.append(worker)
+        self._failed_starts = 0
+        self._dispatch()
+        self._refill()
 
     def _violate(self, worker: Worker, detail: str) -> None:
         """*worker* broke the protocol: no honest worker does, so a hook has taken it over."""
         self._accuse(worker, detail)
         self._note_unprepared(worker)
         self._kill(worker)
-        if worker.reply and not worker.reply.done():
-            worker.reply.set_exception(RunEnded(End.VIOLATION, detail, "".join(worker.printed)))
 
     def _on_end(self, worker: Worker) -> None:
         """
@@ -769,30 +558,9 @@ class Pool:
         self._loop.call_later(EXIT_WAIT_S, self._end_unexplained, worker)
 
     def _end_unexplained(self, worker: Worker) -> None:
-        if worker.reply and not worker.reply.done():
-            worker.reply.set_exception(RunEnded(End.CRASH, "the worker closed its channel", "".join(worker.printed)))
+        self._talk.end(worker, RunEnded(End.CRASH, "the worker closed its channel", "".join(worker.printed)))
         if worker.number in self._workers:
             self._order_kill(worker)
-
-
-def _note_hosted(worker: Worker, messages: Iterable[Message]) -> None:
-    for message in messages:
-        if message["t"] == "load":
-            worker.hosted.setdefault(message["name"], set()).add(message["key"])
-        elif message["t"] == "check":  # its digest is not known yet
-            worker.hosted.setdefault(message["name"], set())
-
-
-def _ended(worker: Worker, status: int, call: str) -> RunEnded:
-    printed = "".join(worker.printed)
-    number = os.WTERMSIG(status) if status >= 0 and os.WIFSIGNALED(status) else -status if status < 0 else 0
-    if not number:
-        return RunEnded(End.CRASH, f"exit code {os.WEXITSTATUS(status)}", printed)
-    name = signal.Signals(number).name if number in signal.valid_signals() else f"signal {number}"
-    if number == signal.SIGSYS:
-        return RunEnded(End.VIOLATION, f"system call {call}" if call else name, printed)
-    # The pool's own kills are told before they come to this.
-    return RunEnded(End.CRASH, name, printed, is_foreign=number == signal.SIGKILL)
 
 
 def _give_up(future: "asyncio.Future[Worker]") -> None:

@@ -1,24 +1,22 @@
 """
 Tries to break out of the jail, for real, at every start: what a layer denies is seen, not believed.
 
-Throw-away children of the zygote, locked as workers are, each make one attempt and tell its outcome, all at the same
-time. Three passes: with all layers; on files once more without the filter for system calls (is there a second
-barrier?); on what namespaces are for with nothing but them. One more child executes the warm-up again after the lock:
-whatever then gives another result than before would fail in a hook.
+Throw-away children of the zygote, locked as workers are, each make one attempt and tell its outcome. Three passes: with
+all layers; on files once more without the filter for system calls (is there a second barrier?); on what namespaces are
+for with nothing but them. One more child executes the warm-up again after the lock: whatever then gives another result
+than before would fail in a hook.
 """
 
 import json
 import os
-import select
-import signal
 import statistics
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from hookd.sandbox import attempts, jail, worker
+from hookd.sandbox import attempts, children, jail, worker
 from hookd.sandbox.attempts import Targets
+from hookd.sandbox.children import Ended, Tell, Work
 from hookd.sandbox.isolation import ALONE, ATTEMPTS, BENEATH, DONE
 from hookd.sandbox.jail import seccomp
 from hookd.sandbox.surroundings import Surroundings
@@ -26,19 +24,11 @@ from hookd.sandbox.surroundings import Surroundings
 # A child that takes longer got somewhere. None does of its own accord: all of them together take 0.1 s of two cores. On
 # a machine that is starting everything at once the same work took 2 s, though, which must not look like a hole.
 ATTEMPT_S = 8.0
-SELF_TEST_S = 15.0
-READ_BYTES = 65_536
-CONTEXT_CHARACTERS, TEXT_CHARACTERS = 20, 120  # of a difference, before it and in all
-
-
-@dataclass(slots=True)
-class Child:
-    """A throw-away child: its process id, the pipe it tells on, and what it has told so far."""
-
-    pid: int
-    fd: int
-    told: bytes = b""
-    is_late: bool = False
+PROBE_S = 15.0  # for everything: the broker waits for 20 s, the warm-up included
+SELF_TEST = ("self-test", "")
+# Of what comes out otherwise in a lock: the whole report is one packet of 32 KB.
+DIFFERENCES_MAX = 20
+NAME_CHARACTERS, TEXT_CHARACTERS, CONTEXT_CHARACTERS = 25, 42, 20  # a line of 120; some of what is before, with it
 
 
 def probe(
@@ -54,31 +44,26 @@ def probe(
         results: Of the warm-up.
     """
     started = time.monotonic()
-    tester = _fork(lambda tell: _test(prepared, results, tell), surroundings)
-    sibling = _fork(lambda tell: signal.pause(), surroundings)
-    targets = _targets(surroundings, sibling.pid)
-    passes = {
-        "attempts": _start(ATTEMPTS, jail.LAYERS, targets, prepared, surroundings),
-        "beneath": _start(
-            BENEATH, [name for name in jail.LAYERS if name != "seccomp"], targets, prepared, surroundings
-        ),
-        "alone": _start(ALONE, (), targets, prepared, surroundings),
+    targets = _targets(surroundings)
+    passes: dict[str, tuple[Collection[str], Collection[str]]] = {  # name → attempts, and layers in force
+        "attempts": (ATTEMPTS, jail.LAYERS),
+        "beneath": (BENEATH, [name for name in jail.LAYERS if name != "seccomp"]),
+        "alone": (ALONE, ()),
     }
-    _listen([child for children in passes.values() for child in children.values()], started + ATTEMPT_S)
-    os.kill(sibling.pid, signal.SIGKILL)
-    _end(sibling)
-    outcomes = {name: {what: _outcome(child) for what, child in children.items()} for name, children in passes.items()}
+    works = {SELF_TEST: Work(lambda tell: _test(prepared, results, tell), PROBE_S)}
+    for name, (what, layers) in passes.items():
+        works |= {(name, one): Work(_attempter(one, layers, targets, prepared), ATTEMPT_S) for one in what}
+    ended = children.run(works, surroundings.nothing_fd, PROBE_S)
     probe_ms = (time.monotonic() - started) * 1000
-    locks = [json.loads(child.told.partition(b"\n")[0]) for child in passes["attempts"].values() if child.told]
-    layers = _layers(locks)
-    _listen([tester], started + SELF_TEST_S)
+    locks = [found for one in ATTEMPTS if (found := _lock(ended["attempts", one]))]
+    reached = _layers(locks)
     return {
-        "layers": {**layers, **reasons},
-        "landlock_abi": prepared.landlock_abi if not layers["landlock"] else 0,
-        "seccomp_by": seccomp.installer() if not layers["seccomp"] else "",
+        "layers": {**reached, **reasons},
+        "landlock_abi": prepared.landlock_abi if not reached["landlock"] else 0,
+        "seccomp_by": seccomp.installer() if not reached["seccomp"] else "",
         "uid": os.getuid(),
-        **outcomes,
-        "differences": _differences(tester),
+        **{name: {one: _outcome(ended[name, one]) for one in what} for name, (what, _) in passes.items()},
+        "differences": _differences(ended[SELF_TEST]),
         "times_ms": {
             "probe": round(probe_ms, 1),
             "lock": round(statistics.median([lock["ms"] for lock in locks] or [0.0]), 2),
@@ -86,22 +71,15 @@ def probe(
     }
 
 
-def _targets(surroundings: Surroundings, sibling: int) -> Targets:
+def _targets(surroundings: Surroundings) -> Targets:
     # Inside a namespace for processes the broker has no number: under its own there may be one of our children.
     number = surroundings.broker if os.getpid() != 1 else attempts.NOBODY
-    return Targets(surroundings.broker, number, sibling, surroundings.address)
+    # This process is as close to a worker as another worker is: of the same user, in the same namespaces, unlocked.
+    return Targets(surroundings.broker, number, os.getpid(), surroundings.address)
 
 
-def _start(
-    names: Iterable[str], layers: Collection[str], targets: Targets, prepared: jail.Lock, surroundings: Surroundings
-) -> dict[str, Child]:
-    return {name: _fork(_attempter(name, layers, targets, prepared), surroundings) for name in names}
-
-
-def _attempter(
-    name: str, layers: Collection[str], targets: Targets, prepared: jail.Lock
-) -> Callable[[Callable[[str], object]], object]:
-    def attempt(tell: Callable[[str], object]) -> None:
+def _attempter(name: str, layers: Collection[str], targets: Targets, prepared: jail.Lock) -> Callable[[Tell], object]:
+    def attempt(tell: Tell) -> None:
         started = time.process_time()  # not the clock: many children share few cores just now
         reasons = jail.lock(prepared, layers)
         tell(json.dumps({"ms": (time.process_time() - started) * 1000, "reasons": reasons}) + "\n")
@@ -110,81 +88,43 @@ def _attempter(
     return attempt
 
 
-def _test(prepared: jail.Lock, results: Mapping[str, str], tell: Callable[[str], object]) -> None:
+def _test(prepared: jail.Lock, results: Mapping[str, str], tell: Tell) -> None:
     """
-    Execute the warm-up in a lock, and tell all that comes out otherwise.
+    Execute the warm-up in a lock, and tell what comes out otherwise.
     """
     jail.lock(prepared)
     again = worker.warm_up()
-    names = sorted({*results, *again})
-    tell(json.dumps([_difference(name, results, again) for name in names if results.get(name) != again.get(name)]))
+    names = sorted(name for name in {*results, *again} if results.get(name) != again.get(name))
+    found = [_difference(name, results, again) for name in names[:DIFFERENCES_MAX]]
+    tell(json.dumps(found + ([f"and {len(names) - len(found)} more"] if names[DIFFERENCES_MAX:] else [])))
 
 
 def _difference(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
     old, new = before.get(name, "nothing"), after.get(name, "nothing")
     same = next((index for index, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), 0)
     start = max(same - CONTEXT_CHARACTERS, 0)
-    return f"{name}: {old[start : start + TEXT_CHARACTERS]!r} became {new[start : start + TEXT_CHARACTERS]!r}"
+    # As ASCII: other characters take up to twelve bytes in the report.
+    texts = [ascii(text[start : start + TEXT_CHARACTERS])[:TEXT_CHARACTERS] for text in (old, new)]
+    return f"{ascii(name)[1:-1][:NAME_CHARACTERS]}: {texts[0]} became {texts[1]}"
 
 
-def _fork(work: Callable[[Callable[[str], object]], object], surroundings: Surroundings) -> Child:
+def _lock(ended: Ended) -> dict[str, Any]:
     """
-    Do *work* in a child, which gets a function to tell with.
+    Return what a child told of its lock, nothing where it did not come that far.
     """
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    parent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            for standard in (0, 1, 2):
-                os.dup2(surroundings.nothing_fd, standard)
-            jail.close_descriptors({0, 1, 2, writing})
-            jail.end_with(parent)
-            work(lambda text: os.write(writing, text.encode()))
-        except BaseException as error:
-            os.write(writing, type(error).__name__.encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    return Child(pid, reading)
+    line, end, _ = ended.told.partition(b"\n")
+    return dict(json.loads(line)) if end else {}
 
 
-def _listen(children: Collection[Child], deadline: float) -> None:
+def _outcome(ended: Ended) -> str:
     """
-    Read what *children* tell until each has ended, or until *deadline*, when they are killed.
+    Return how an attempt ended; whoever was neither denied nor killed for it has done it, as far as anybody knows.
     """
-    poll = select.poll()
-    waited = {child.fd: child for child in children}
-    for fd in waited:
-        poll.register(fd, select.POLLIN)
-    while waited and (left := deadline - time.monotonic()) > 0:
-        for fd, _ in poll.poll(left * 1000):
-            told = os.read(fd, READ_BYTES)
-            waited[fd].told += told
-            if not told:
-                poll.unregister(fd)
-                del waited[fd]
-    for child in waited.values():
-        child.is_late = True
-        os.kill(child.pid, signal.SIGKILL)
-
-
-def _end(child: Child) -> int:
-    os.close(child.fd)
-    return os.waitpid(child.pid, 0)[1]
-
-
-def _outcome(child: Child) -> str:
-    """
-    Return how the attempt of *child* ended; whoever was neither denied nor killed for it has done it.
-    """
-    status = _end(child)
-    told = child.told.decode(errors="replace").partition("\n")[2]
-    if child.is_late:
+    if ended.is_late:
         return DONE
-    if os.WIFSIGNALED(status):
-        return signal.Signals(os.WTERMSIG(status)).name
-    return told or DONE
+    if ended.signal:
+        return ended.signal
+    return DONE if ended.status else ended.told.decode(errors="replace").partition("\n")[2] or DONE
 
 
 def _layers(locks: list[dict[str, Any]]) -> dict[str, str]:
@@ -196,12 +136,11 @@ def _layers(locks: list[dict[str, Any]]) -> dict[str, str]:
     return {name: next((lock["reasons"][name] for lock in locks if lock["reasons"][name]), "") for name in jail.LAYERS}
 
 
-def _differences(tester: Child) -> list[str]:
-    status = _end(tester)
+def _differences(tester: Ended) -> list[str]:
     if tester.is_late:
-        return [f"the self-test did not end within {SELF_TEST_S:g} s"]
-    if os.WIFSIGNALED(status):
-        return [f"the self-test was killed by {signal.Signals(os.WTERMSIG(status)).name}"]
+        return [f"the self-test did not end within {PROBE_S:g} s"]
+    if tester.signal:
+        return [f"the self-test was killed by {tester.signal}"]
     try:
         found: list[str] = json.loads(tester.told)
     except ValueError:

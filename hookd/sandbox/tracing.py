@@ -3,8 +3,8 @@ Names the system call that a worker was killed for.
 
 The kernel tells a parent only that the filter killed its child (SIGSYS). A tracer may look at the child once more
 before it is gone (PTRACE_EVENT_EXIT), when its registers still hold the call's number. Tracing has a price: every
-signal to a worker stops it until the zygote has passed it on, so a worker that sends itself signals without end is
-killed. Where ptrace is refused there are no names, and all else is as ever.
+signal to a worker stops it until the zygote has passed it on. So the filter lets a worker send itself none but SIGABRT,
+and have no handler that would outlive it. Where ptrace is refused there are no names, and all else is as ever.
 """
 
 import contextlib
@@ -34,8 +34,6 @@ NT_PRSTATUS = 1  # include/uapi/linux/elf.h
 CALL_AT: Mapping[str, int] = MappingProxyType({"x86_64": 15 * 8, "aarch64": 8 * 8})
 REGISTERS_BYTES = 512
 
-SIGNALS_MAX = 64  # to one worker; an honest one gets none but an operator's SIGSTOP and SIGCONT
-
 
 class Tracer:
     """
@@ -43,7 +41,6 @@ class Tracer:
     """
 
     def __init__(self) -> None:
-        self._signals: dict[int, int] = {}  # process id → how many it got
         self._calls: dict[int, str] = {}  # process id → the call that it is killed for
 
     def seize(self, pid: int) -> None:
@@ -52,7 +49,6 @@ class Tracer:
         """
         with contextlib.suppress(OSError):
             _ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL)
-            self._signals[pid] = 0
 
     def go_on(self, pid: int, status: int) -> None:
         """
@@ -67,21 +63,13 @@ class Tracer:
                 # An operator's SIGSTOP stays in force until SIGCONT.
                 _ptrace(PTRACE_CONT if number == signal.SIGTRAP else PTRACE_LISTEN, pid, 0, 0)
             else:
-                self._pass_on(pid, number)
+                _ptrace(PTRACE_CONT, pid, 0, number)  # a signal, passed on
 
     def end(self, pid: int) -> str:
         """
         Forget *pid*, which is gone, and return the name of the call that it was killed for, or "".
         """
-        self._signals.pop(pid, None)
         return self._calls.pop(pid, "")
-
-    def _pass_on(self, pid: int, number: int) -> None:
-        self._signals[pid] = self._signals.get(pid, 0) + 1
-        if self._signals[pid] > SIGNALS_MAX:
-            os.kill(pid, signal.SIGKILL)
-        else:
-            _ptrace(PTRACE_CONT, pid, 0, number)
 
     def _look_at(self, pid: int) -> None:
         message = ctypes.create_string_buffer(8)

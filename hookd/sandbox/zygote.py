@@ -26,14 +26,12 @@ def main() -> None:
     Serve the broker on the descriptor and for the process that the command line names.
     """
     control_fd, broker = int(sys.argv[1]), int(sys.argv[2])
+    _reset_signals()
     jail.end_with(broker)
     os.chdir("/")
     os.umask(0o077)
     nothing_fd = os.open(os.devnull, os.O_RDWR)
-    jail.close_descriptors({0, 1, 2, control_fd, nothing_fd})
-    # A terminal's Ctrl-C reaches the whole process group: the broker decides when the zygote ends.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    jail.close_inherited({0, 1, 2, control_fd, nothing_fd})
     jail.die_first()
     listener, address = listen()  # outside, for the probe to look for from inside
     uid = namespaces.free_id()
@@ -43,6 +41,18 @@ def main() -> None:
     else:
         _fork_and_wait(broker, uid, [control_fd, nothing_fd, listener])
     _serve(Surroundings(control_fd, nothing_fd, listener, broker, address, uid, reasons))
+
+
+def _reset_signals() -> None:
+    """
+    Undo what whoever started hookd may have left: a mask and what is ignored outlast an exec.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, no child could be waited for
+    signal.signal(signal.SIGABRT, signal.SIG_DFL)  # what a worker may send itself has to end it
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    # A terminal's Ctrl-C reaches the whole process group: the broker decides when the zygote ends.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _serve(surroundings: Surroundings) -> None:

@@ -6,6 +6,7 @@ imported, which `hookd.web.asgi` does.
 """
 
 import os
+import signal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,8 @@ def _on_starting(arbiter: Any) -> None:
 
 def _post_fork(arbiter: Any, process: Any) -> None:
     jail.not_dumpable()
+    # Uvicorn's worker does not look after its parent: it would serve on, and keep the address from the next gunicorn.
+    jail.end_with(arbiter.pid, signal.SIGTERM)
     jail.raise_descriptor_limit()
 
 

@@ -2,7 +2,7 @@
 The filters that hookd may find itself under: Docker's default profile and systemd's @system-service, as data.
 
 `load` puts one on this process, as Docker or systemd would have done before hookd's first line. What a filter does not
-allow is refused with EPERM, as both do it (the unit with SystemCallErrorNumber=EPERM).
+allow is refused with EPERM, as both do it (the unit with SystemCallErrorNumber=EPERM), or kills (the unit without).
 """
 
 import ctypes
@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,18 @@ ARGUMENTS_AT = 16
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, value
 
 
-def load(name: str) -> None:
+def load(name: str, *, deadly: bool = False, allow: Iterable[str] = (), forbid: Iterable[str] = ()) -> None:
     """
     Put the filter *name* on this process for good, and take the capabilities that come with it, if it names any.
+
+    Args:
+        deadly: Whether what is not allowed kills, instead of EPERM.
+        allow: What is allowed beside.
+        forbid: What is not, though the filter has it.
     """
     profile = json.loads((HERE / f"{name}.json").read_text("utf-8"))
+    profile["allow"] = sorted({*profile["allow"], *allow} - {*forbid})
+    profile["otherwise"] = SECCOMP_RET_KILL_PROCESS if deadly else SECCOMP_RET_ERRNO | errno.EPERM
     code = b"".join(struct.pack("HBBI", *instruction) for instruction in program(profile))
     buffer = ctypes.create_string_buffer(code, len(code))
     header = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
@@ -81,7 +89,7 @@ def program(profile: dict[str, Any]) -> list[Instruction]:
         code += _when(rule["call"], _arguments(rule))
     for call in profile["allow"]:
         code += _when(call, [(RETURN, 0, 0, SECCOMP_RET_ALLOW)])
-    return [*code, (RETURN, 0, 0, SECCOMP_RET_ERRNO | errno.EPERM)]
+    return [*code, (RETURN, 0, 0, profile["otherwise"])]
 
 
 def _when(call: str, code: list[Instruction]) -> list[Instruction]:

@@ -1,4 +1,4 @@
-# expect: crash
+# expect: violation
 """SIGKILL for itself."""
 
 import os

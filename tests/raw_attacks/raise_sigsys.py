@@ -1,4 +1,4 @@
-# expect: violation|crash|error
+# expect: violation
 """A death that looks like the filter's."""
 
 import os

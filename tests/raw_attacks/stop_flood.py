@@ -1,4 +1,4 @@
-# expect: timeout|crash|violation
+# expect: violation
 """Stop signals that are taken back: SIGTSTP, SIGCONT."""
 
 import os

@@ -1,4 +1,4 @@
-# expect: timeout
+# expect: violation
 """Stopped, so that no deadline of its own ever strikes."""
 
 import os

@@ -7,6 +7,7 @@ RLIMIT_NOFILE would be in the way of a Landlock ruleset), then Landlock, limits,
 because it denies the calls that the others need.
 """
 
+import contextlib
 import errno
 import os
 import resource
@@ -17,12 +18,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from hookd.sandbox.jail import kernel, landlock, seccomp
+from hookd.sandbox.jail.syscalls import refuse_deadly
 
 MEGABYTE = 1024 * 1024
 ADDRESS_SPACE_BYTES = 256 * MEGABYTE  # a warmed-up worker maps about 45 MB
 STACK_BYTES = 8 * MEGABYTE  # what CPython's recursion limit is made for; one without limit would count on the heap
 CPU_LIMIT_S = 120  # a backstop for a worker that the broker lost: it counts a warm worker's whole life
 FILES_MAX = 16
+FORKER_FILES_MAX = 256  # of the zygote, which holds a handful and a pipe to each child of the probe
 NICE = 5  # the worker gives way to the HTTP process, and to live audio on the same machine
 OOM_SCORE = 800  # of 1000: where memory runs out a worker dies, not the PBX and not the HTTP process
 
@@ -116,6 +119,37 @@ def die_first() -> None:
         os.close(fd)
 
 
+def give_way(steps: int) -> None:
+    """
+    Let others have the processor first, where that is not refused.
+    """
+    with contextlib.suppress(OSError):
+        refuse_deadly("getpriority", "setpriority")
+        os.nice(steps)
+
+
+def close_inherited(keep: Iterable[int]) -> None:
+    """
+    Close every descriptor but *keep*, however high the limit is; and lower it for good, as far as `close_descriptors`
+    of this process's children has to go.
+
+    Without close_range(2) they would try every number below it: 0.1 s at systemd's 524 288, minutes at a container's
+    billion.
+    """
+    try:
+        found = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        close_descriptors(keep)
+    else:
+        for fd in set(found) - set(keep):
+            with contextlib.suppress(OSError):  # the one that the list was read from is closed already
+                os.close(fd)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    value = FORKER_FILES_MAX if hard == resource.RLIM_INFINITY else min(FORKER_FILES_MAX, hard)
+    with contextlib.suppress(OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (value, value))
+
+
 def close_descriptors(keep: Iterable[int]) -> None:
     """
     Close every descriptor but *keep*.
@@ -170,7 +204,7 @@ def lock(prepared: Lock, layers: Collection[str] = LAYERS) -> dict[str, str]:
         Each of *layers* → "" where it is in force, or why it is not.
     """
     not_dumpable()
-    os.nice(NICE)
+    give_way(NICE)
     reasons = {}
     for name in LAYERS:
         if name in layers:

@@ -9,7 +9,7 @@ import errno
 import os
 import struct
 
-from hookd.sandbox.jail.syscalls import call
+from hookd.sandbox.jail.syscalls import call, refuse_deadly
 
 CREATE_RULESET_VERSION = 1
 
@@ -52,13 +52,23 @@ def deny_all(version: int) -> None:
     Deny this process, for good, every right that ABI *version* knows of; no_new_privs is set before.
 
     Raises:
-        OSError: The kernel has no Landlock, or refused.
+        OSError: The kernel has no Landlock, or it is refused, by a filter for system calls above all.
     """
     if version < 1:
-        raise OSError(errno.ENOSYS, "there is no Landlock here")
+        raise _absence()
     attributes = ruleset(version)
     fd = call("landlock_create_ruleset", attributes, len(attributes), 0)
     try:
         call("landlock_restrict_self", fd, 0)
     finally:
         os.close(fd)
+
+
+def _absence() -> OSError:
+    refuse_deadly("landlock_create_ruleset")
+    try:
+        call("landlock_create_ruleset", None, 0, CREATE_RULESET_VERSION)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP):  # not in this kernel, or switched off when it started
+            return OSError(error.errno, "Landlock is refused")
+    return OSError(errno.ENOSYS, "there is no Landlock here")

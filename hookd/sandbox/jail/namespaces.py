@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hookd.sandbox.jail import kernel
-from hookd.sandbox.jail.syscalls import call
+from hookd.sandbox.jail.syscalls import call, refuse_deadly
 
 # include/uapi/linux/sched.h
 FLAGS: Mapping[str, int] = MappingProxyType(
@@ -86,6 +86,7 @@ def enter() -> Reasons:
 
 def _unshare(names: list[str]) -> Reasons:
     try:
+        refuse_deadly("unshare")
         kernel.unshare(sum(FLAGS[name] for name in names))
         return dict.fromkeys(names, "")
     except OSError:
@@ -93,6 +94,7 @@ def _unshare(names: list[str]) -> Reasons:
     reasons = {}
     for name in names:
         try:
+            refuse_deadly("unshare")
             kernel.unshare(FLAGS[name])
             reasons[name] = ""
         except OSError as error:
@@ -161,6 +163,7 @@ def give_up_rights(uid: int, entered: Reasons) -> Reasons:
 def _enter_user(process: int) -> str:
     uid, gid = os.geteuid(), os.getegid()
     try:
+        refuse_deadly("unshare")
         kernel.unshare(FLAGS["user"])
     except OSError as error:
         return kernel.reason(error)
@@ -188,6 +191,7 @@ def empty_root(mounts_reason: str) -> str:
     """
     if not mounts_reason:
         try:
+            refuse_deadly("mount", "pivot_root", "umount2")
             make_mounts_private()
             kernel.mount("tmpfs", COVERED, "tmpfs", EMPTY, "mode=0555,size=4k,nr_inodes=2")
             os.chdir(COVERED)
@@ -208,6 +212,7 @@ def empty_root(mounts_reason: str) -> str:
 
 
 def _chroot_into_nothing() -> None:
+    refuse_deadly("chroot")
     path = f"{COVERED}/hookd-{os.getpid()}-{time.monotonic_ns()}"
     os.mkdir(path, 0o500)
     try:
@@ -224,6 +229,10 @@ def take_id(uid: int) -> str:
     """
     if uid == os.geteuid():
         return ""
+    try:
+        refuse_deadly("setgroups", "setresgid", "setresuid")
+    except OSError as error:
+        return kernel.reason(error)
     try:
         os.setgroups([])
         os.setresgid(uid, uid, uid)

@@ -11,6 +11,7 @@ is installed, once per worker.
 
 import ctypes
 import errno
+import signal
 import struct
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -22,16 +23,21 @@ from hookd.sandbox.jail.syscalls import TABLES, call
 ALLOWED = frozenset(
     {
         *("read", "write", "readv", "writev", "close", "fstat", "lseek", "poll", "ppoll"),
-        *("brk", "munmap", "mremap", "madvise", "getrandom"),
-        *("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall"),
-        *("getpid", "gettid", "getrusage", "times", "gettimeofday", "clock_gettime", "clock_getres", "time"),
+        *("brk", "munmap", "mremap", "getrandom"),
+        *("rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall"),
+        *("getpid", "gettid", "getrusage", "times", "gettimeofday", "time"),
         *("futex", "rseq", "sched_yield", "exit", "exit_group"),
     }
 )
 # Allowed as long as no page becomes executable: foreign machine code would be free of Python altogether.
 WITHOUT_EXEC = frozenset({"mmap", "mprotect"})
-# Allowed with its own process as the target, which is how abort() works; with another one it kills a sibling.
-TO_ITSELF = frozenset({"tgkill"})
+# Allowed with SIGABRT for its own process, which is all that abort() needs (raise in glibc's nptl/pthread_kill.c). With
+# another process it kills a sibling; with SIGKILL the end looks like an operator's, and SIGSTOP parks the worker.
+ABORT = frozenset({"tgkill"})
+# Allowed with the clocks that everybody has: a negative one is the CPU time of a process, of which ps knows more.
+CLOCKS = frozenset({"clock_gettime", "clock_getres"})
+# Allowed with what memory allocators say: MADV_MERGEABLE lets others be spied upon by how long a write takes.
+ADVICE = frozenset({"madvise"})
 # Fail with EACCES: honest code looks for files, and goes on when it may not.
 PATHS = frozenset(
     {
@@ -46,7 +52,9 @@ PATHS = frozenset(
 )
 
 # Left to ENOSYS on purpose, though they look dangerous: the C library may make them on its own (prlimit64 in getrlimit,
-# fcntl, dup, prctl to name memory, sched_getaffinity, sysinfo, clock_nanosleep, set_robust_list, membarrier).
+# fcntl, dup, prctl to name memory, sched_getaffinity, sysinfo, clock_nanosleep, set_robust_list, membarrier;
+# rt_sigaction in abort, once SIGABRT did not end it). Without handlers the first signal ends a worker; with them each
+# would be a stop for `tracing`, without end.
 
 # Not in any list: uprobe and uretprobe, which the kernel (since 6.12) lets past every filter, and which kill whoever
 # was not being probed.
@@ -121,6 +129,7 @@ KILL = 0x80000000
 ERRNO = 0x00050000
 DENY = ERRNO | errno.EACCES
 UNKNOWN = ERRNO | errno.ENOSYS
+INVALID = ERRNO | errno.EINVAL  # as from a kernel that does not know the value
 # struct seccomp_data: int nr; u32 arch; u64 instruction_pointer; u64 args[6]; both architectures are little-endian.
 NUMBER_AT, ARCHITECTURE_AT, ARGUMENTS_AT, ARGUMENT_BYTES = 0, 4, 16, 8
 
@@ -135,6 +144,9 @@ JUMP_MAX = 255  # of a conditional jump: its offsets are bytes
 INSTRUCTION = struct.Struct("=HBBI")
 
 PROT_EXEC = 4
+# include/uapi/asm-generic/mman-common.h: NORMAL, WILLNEED, DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE
+ADVICES = (0, 3, 4, 8, 14, 15)
+NEGATIVE = 1 << 31
 # Stands for the worker's own process id until it is patched in; no process has this one (PID_MAX_LIMIT is 2^22).
 ITSELF = 0x7FFFFFFF
 
@@ -164,7 +176,7 @@ def patched(code: bytes, pid: int) -> bytes:
     """
     Return *code*, a `program`, for the worker with process id *pid*.
     """
-    return code.replace(INSTRUCTION.pack(JUMP_EQUAL, 0, 1, ITSELF), INSTRUCTION.pack(JUMP_EQUAL, 0, 1, pid))
+    return code.replace(INSTRUCTION.pack(*_is_itself(ITSELF)), INSTRUCTION.pack(*_is_itself(pid)))
 
 
 def installer() -> str:
@@ -209,15 +221,41 @@ def _without_exec() -> Code:
     ]
 
 
-def _to_itself() -> Code:
-    # The kernel reads an int, so the upper half of the argument says nothing.
-    return [(LOAD, 0, 0, ARGUMENTS_AT), (JUMP_EQUAL, 0, 1, ITSELF), *_return(ALLOW), *_return(KILL)]
+# The kernel reads the arguments of these three as ints, so the upper halves say nothing.
+
+
+def _abort() -> Code:
+    return [
+        (LOAD, 0, 0, ARGUMENTS_AT),  # pid_t tgid
+        _is_itself(ITSELF),
+        (LOAD, 0, 0, ARGUMENTS_AT + 2 * ARGUMENT_BYTES),  # int sig
+        (JUMP_EQUAL, 0, 1, signal.SIGABRT),
+        *_return(ALLOW),
+        *_return(KILL),
+    ]
+
+
+def _is_itself(pid: int) -> tuple[int, int, int, int]:
+    return (JUMP_EQUAL, 0, 3, pid)  # over the rest of `_abort`, to its last line
+
+
+def _everybodys_clock() -> Code:
+    return [(LOAD, 0, 0, ARGUMENTS_AT), (JUMP_BITS, 0, 1, NEGATIVE), *_return(INVALID), *_return(ALLOW)]
+
+
+def _plain_advice() -> Code:
+    code = [(LOAD, 0, 0, ARGUMENTS_AT + 2 * ARGUMENT_BYTES)]  # int advice
+    for advice in ADVICES:
+        code += [(JUMP_EQUAL, 0, 1, advice), *_return(ALLOW)]
+    return [*code, *_return(INVALID)]
 
 
 VERDICTS: tuple[tuple[frozenset[str], Callable[[], Code]], ...] = (
     (ALLOWED, lambda: _return(ALLOW)),
     (WITHOUT_EXEC, _without_exec),
-    (TO_ITSELF, _to_itself),
+    (ABORT, _abort),
+    (CLOCKS, _everybodys_clock),
+    (ADVICE, _plain_advice),
     (PATHS, lambda: _return(DENY)),
     (KILLED, lambda: _return(KILL)),
 )

@@ -1,12 +1,20 @@
 """
-The names and numbers of the system calls, for the filter and for the log.
+The names and numbers of the system calls, for the filter and for the log; and which of them are deadly here.
+
+A filter that hookd finds itself under may refuse a call with an error, or kill whoever makes it (a systemd unit with
+SystemCallFilter= and without SystemCallErrorNumber=). So the calls that such lists leave out are made by a throw-away
+child first: what kills it is refused from then on, as if the filter had given an error.
 
 x86_64: arch/x86/entry/syscalls/syscall_64.tbl; aarch64: include/uapi/asm-generic/unistd.h (both of Linux 6.19, and
 numbers are never given anew). A line is the number of its first name; the others follow one by one.
 """
 
+import contextlib
 import errno
-from collections.abc import Mapping
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 
 from hookd.sandbox.jail import kernel
@@ -100,16 +108,26 @@ def _table(text: str) -> Mapping[str, int]:
 TABLES: Mapping[str, Mapping[str, int]] = MappingProxyType({"x86_64": _table(_X86_64), "aarch64": _table(_AARCH64)})
 
 
+# Not in systemd's @system-service, or in @privileged and @resources, which its manual advises to take out of it.
+DOUBTFUL = (
+    *("unshare", "mount", "umount2", "pivot_root", "chroot", "setgroups", "setresgid", "setresuid", "capset"),
+    *("ptrace", "seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"),
+    *("getpriority", "setpriority", "ioprio_set", "sched_setaffinity"),
+)
+NOTHING = (-1, -1, -1, -1, -1, -1)  # arguments with which each of them fails, or changes nothing
+
+
 def call(name: str, *arguments: kernel.Argument) -> int:
     """
     Return what the system call *name* gives.
 
     Raises:
-        OSError: The kernel refused, or nobody has written down the call's number on this machine.
+        OSError: The kernel refused, the call is deadly here, or nobody has written down its number on this machine.
     """
     table = TABLES.get(kernel.machine(), {})
     if name not in table:
         raise OSError(errno.ENOSYS, f"no number of {name} on {kernel.machine()}")
+    refuse_deadly(name)
     return kernel.syscall(table[name], *arguments)
 
 
@@ -119,3 +137,62 @@ def name_of(machine: str, number: int) -> str:
     """
     names = {found: name for name, found in TABLES.get(machine, {}).items()}
     return names.get(number, f"system call {number}")
+
+
+def refuse_deadly(*names: str) -> None:
+    """
+    Return if none of *names* is deadly here; for who is about to make these calls by way of the C library or Python.
+
+    Raises:
+        OSError: One of them is.
+    """
+    for name in names:
+        if name in DOUBTFUL and name in deadly():
+            raise OSError(errno.EPERM, f"{name} is filtered (SIGSYS)")
+
+
+@cache
+def deadly() -> frozenset[str]:
+    """
+    Return those of DOUBTFUL for which a filter kills whoever makes them.
+
+    The first time throw-away children find out, so that is before a process locks itself or enters namespaces.
+    """
+    table = TABLES.get(kernel.machine(), {})
+    found: set[str] = set()
+    left = [name for name in DOUBTFUL if name in table]
+    while left:
+        survived = _survived([table[name] for name in left])
+        found |= {*left[survived : survived + 1]}
+        left = left[survived + 1 :]
+    return frozenset(found)
+
+
+def _survived(numbers: Sequence[int]) -> int:
+    """
+    Return how many of the calls *numbers*, one after another, a child of this process makes until it is killed.
+    """
+    reading, writing = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError:
+        # No room for a child, so for no worker either: whatever the reason is, it will be told of that.
+        os.close(writing)
+        os.close(reading)
+        return len(numbers)
+    if pid == 0:
+        try:
+            kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # nor is there a core file of it
+            for number in numbers:
+                with contextlib.suppress(OSError):
+                    kernel.syscall(number, *NOTHING)
+                os.write(writing, b".")
+        finally:
+            os._exit(0)
+    os.close(writing)
+    told = 0
+    while made := len(os.read(reading, 512)):
+        told += made
+    os.close(reading)
+    status = os.waitpid(pid, 0)[1]
+    return told if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGSYS else len(numbers)
