@@ -107,10 +107,9 @@ def test_unknown_point_is_usage_and_teaches(place: Place, command: str) -> None:
     """
     ended = place.hookd(command, "proces_client_phone")
 
-    metavar = "POINT" if command == "samples" else "HOOK"
     said = f"there is no point 'proces_client_phone'; did you mean process_client_phone? Points: {POINT_NAMES}"
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err.splitlines()[-1] == f"hookd {command}: error: argument {metavar}: {said}"
+    assert ended.err.splitlines()[-1] == f"hookd {command}: error: argument HOOK: {said}"
 
 
 @pytest.mark.parametrize(
@@ -379,9 +378,11 @@ def test_every_setting_stands_in_the_new_file_with_its_default(tmp_path: Path) -
     plain = settings.load(path, tmp_path)
 
     hidden = {"tokens", "operator_tokens", "bitrix_app_secret", "bitrix_event_tokens", "bitrix_webhook"}
-    assert set(table) - {"site", "points", "jobs"} == {row.name for row in settings.SETTINGS} - hidden
+    assert set(table) - {"site", "points", "jobs", "events", "placements"} == {row.name for row in settings.SETTINGS} - hidden
     assert set(table["site"]) == {row.name for row in settings.SITE_SETTINGS} - hidden
     assert set(table["points"]["process_client_phone"]) == {row.name for row in settings.POINT_SETTINGS}
+    assert table["placements"]["call_card"] == {"timeout_s": 0.5}
+    assert table["events"]["crm_lead"] == {row.name: row.default for row in settings.EVENT_SETTINGS}
     assert table["jobs"]["call_back"] == {row.name: row.default for row in settings.JOB_SETTINGS}
     shown = {
         "bind",
