@@ -378,7 +378,10 @@ def test_every_setting_stands_in_the_new_file_with_its_default(tmp_path: Path) -
     plain = settings.load(path, tmp_path)
 
     hidden = {"tokens", "operator_tokens", "bitrix_app_secret", "bitrix_event_tokens", "bitrix_webhook"}
-    assert set(table) - {"site", "points", "jobs", "events", "placements"} == {row.name for row in settings.SETTINGS} - hidden
+    assert (
+        set(table) - {"site", "points", "jobs", "events", "placements"}
+        == {row.name for row in settings.SETTINGS} - hidden
+    )
     assert set(table["site"]) == {row.name for row in settings.SITE_SETTINGS} - hidden
     assert set(table["points"]["process_client_phone"]) == {row.name for row in settings.POINT_SETTINGS}
     assert table["placements"]["call_card"] == {"timeout_s": 0.5}
