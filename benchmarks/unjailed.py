@@ -5,10 +5,11 @@ With two numbers it is a zygote whose workers are nothing but processes with the
 arguments it is hookd with such zygotes.
 """
 
+import os
 import sys
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 ZYGOTE = (sys.executable, "-I", "-B", str(Path(__file__).resolve()))
@@ -37,11 +38,20 @@ def _be_zygote() -> None:
 
 
 def _be_hookd() -> None:
-    from hookd import cli, service
     from hookd.sandbox.pool import Pool
 
-    service.Pool = partial(Pool, zygote=ZYGOTE)  # type: ignore[assignment, attr-defined]
-    sys.exit(cli.main())
+    defaults: Any = Pool.__init__.__kwdefaults__
+    defaults["zygote"] = ZYGOTE
+    if sys.argv[1] != "serve":
+        from hookd import cli
+
+        sys.exit(cli.main())
+    from gunicorn.app import wsgiapp  # type: ignore[import-untyped]
+
+    # In this process: what `hookd serve` starts would know nothing of the line above.
+    os.environ["HOOKD_CONFIG"] = sys.argv[-1]
+    sys.argv = ["gunicorn", "--config", str(ROOT / "gunicorn.conf.py")]
+    wsgiapp.run(prog="gunicorn")
 
 
 if __name__ == "__main__":

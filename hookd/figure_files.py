@@ -15,7 +15,7 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 ROOT = "/dev/shm"  # memory: a full disk would kill whoever writes a figure
 ROOM_BYTES = 64 * 1024 * 1024  # that has to be free there, so that hookd is not what fills it
 RESERVED_BYTES = 1024 * 1024  # of each kind and process: some 8,000 figures with their labels
-KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemax", "gauge_livemin", "gauge_livemostrecent")
+KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemax", "gauge_livemostrecent")
 
 
 def make() -> None:

@@ -33,8 +33,9 @@ EVENTS = Gauge(
 LOST_LINES = Counter("hookd_lost_log_lines", "Lines of the log that could not be written.")
 WORKERS = Gauge("hookd_workers", "Sandbox workers by state.", ("state",), multiprocess_mode="livesum")
 WAITING = Gauge("hookd_waiting_runs", "Runs that wait for a worker.", multiprocess_mode="livesum")
+# Not the least of all: the process that forks the others has a 0 here.
 ISOLATION = Gauge(
-    "hookd_isolation_level", "What keeps the workers in: 0 to 4, see L0 to L4.", multiprocess_mode="livemin"
+    "hookd_isolation_level", "What keeps the workers in: 0 to 4, see L0 to L4.", multiprocess_mode="livemostrecent"
 )
 PAUSED = Gauge(
     "hookd_paused_hooks", "Hooks that the breaker keeps from running.", ("site",), multiprocess_mode="livemax"

@@ -152,12 +152,14 @@ def start(
     processes: int = 1,
     environment: dict[str, str] | None = None,
     command: Sequence[str] = (),
+    status: int = 200,
 ) -> Server:
     """
     Start hookd on *directory*, whose hookd.toml is made from *config*, and wait until it is ready.
 
     Args:
         command: What to start instead of `hookd serve`.
+        status: Of /readyz, once it is up.
     """
     port = free_port()
     head = f'bind = "127.0.0.1:{port}"\nprocesses = {processes}\nlog_format = "json"\n'
@@ -173,7 +175,8 @@ def start(
     end = time.monotonic() + START_S
     while True:
         with contextlib.suppress(requests.ConnectionError):
-            if server.get("readyz").status_code == 200:
+            reply = server.get("readyz")
+            if reply.status_code == status and "hookd is starting" not in reply.text:
                 return server
         if process.poll() is not None or time.monotonic() > end:
             server.stop(signal.SIGKILL)
