@@ -471,6 +471,7 @@ def test_explain_shows_the_whole_run(with_hook: Server) -> None:
     assert re.fullmatch("[0-9a-f]{20}", run.pop("run_id"))
     assert re.fullmatch("[0-9a-f]{64}", run.pop("digest"))
     assert [warning["path"] for warning in run.pop("warnings")] == ["/call_stage"]
+    assert re.fullmatch("L[0-4]", run["isolation"])
     assert run == {
         "site": "default",
         "point": PHONE,
@@ -481,7 +482,7 @@ def test_explain_shows_the_whole_run(with_hook: Server) -> None:
         "print": "",
         "calls": [],
         "linkedid": None,
-        "isolation": None,
+        "isolation": run["isolation"],
     }
 
 

@@ -14,11 +14,11 @@ from hookd.documents import Json
 from tests.conftest import ROOT, Server, start
 
 HOOKS = ROOT / "hooks"
-# HTTP has no way to stop the clock, to answer for tools, or to ask jobs or events: those cases run in test_examples.
+# HTTP has no way to stop the clock, to answer for tools, or to ask for other hooks than points': those cases run in test_examples.
 CASES = [
     case
     for case in cases.load(HOOKS / cases.FOLDER)
-    if case.now is None and not case.tools and not case.point.is_durable
+    if case.now is None and not case.tools and case.point.kind == "point"
 ]
 
 
