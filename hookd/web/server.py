@@ -5,6 +5,7 @@ This module is imported before anything that counts: the figures' directory has 
 imported, which `hookd.web.asgi` does.
 """
 
+import gc
 import os
 import signal
 from functools import cache
@@ -63,6 +64,7 @@ def gunicorn_settings() -> dict[str, Any]:
         "errorlog": "-",
         "loglevel": "warning",
         "on_starting": _on_starting,
+        "pre_fork": _pre_fork,
         "post_fork": _post_fork,
         "child_exit": _child_exit,
         "on_exit": _on_exit,
@@ -71,6 +73,12 @@ def gunicorn_settings() -> dict[str, Any]:
 
 def _on_starting(arbiter: Any) -> None:
     jail.not_dumpable()
+
+
+def _pre_fork(arbiter: Any, process: Any) -> None:
+    # What is there now is shared by all processes: a garbage collection in one of them would write to all of it.
+    gc.collect()
+    gc.freeze()
 
 
 def _post_fork(arbiter: Any, process: Any) -> None:
