@@ -26,6 +26,7 @@ from hookd.runner import Failure, Origin, Run
 from hookd.settings import PointSettings, Settings
 from hookd.sites import Site
 from hookd.storage import Database
+from hookd.tools import ToolCall
 from tests.conftest import Server
 
 PHONE = "process_client_phone"
@@ -96,7 +97,8 @@ def test_a_run_is_kept_whole(installation: Settings) -> None:
     failure = Failure("error", "ZeroDivisionError: division by zero.", "", "The number went out unchanged.", "a.py", 3)
     run = run_of(
         1, outcome="fallback", reason="error", reply={"data": {"phone": "101"}}, error=failure, printed="hello\n",
-        digest="ab" * 32, linkedid="1700000000.12", isolation="L3", calls=[{"tool": "http"}],
+        digest="ab" * 32, linkedid="1700000000.12", isolation="L3",
+        calls=[ToolCall("http", "get", "crm.example.ru", 1.5)],
     )  # fmt: skip
 
     record(installation, [run], {"phone": "101"})
@@ -118,7 +120,16 @@ def test_a_run_is_kept_whole(installation: Settings) -> None:
         },
         "warnings": [],
         "print": "hello\n",
-        "calls": [{"tool": "http"}],
+        "calls": [
+            {
+                "tool": "http",
+                "method": "get",
+                "summary": "crm.example.ru",
+                "ms": 1.5,
+                "error": None,
+                "would_call": None,
+            }
+        ],
         "times_ms": {"total": 1.5},
         "digest": "ab" * 32,
         "linkedid": "1700000000.12",

@@ -109,7 +109,8 @@ def test_readiness_tells_operators_the_details(serve: Callable[..., Server]) -> 
 
     assert (stranger.status_code, stranger.json()) == (200, {"state": "ready"})
     found = operator.json()
-    assert set(found) == {"state", "reasons", "hookd", "workers", "waiting", "sites", "unusable_sites", "consumer"}
+    asked = {"state", "reasons", "hookd", "workers", "waiting", "sites", "unusable_sites", "consumer"}
+    assert set(found) == asked | {"isolation", "paused", "quarantined"}
     assert (found["state"], found["reasons"], found["unusable_sites"]) == ("ready", [], {})
     assert set(found["sites"]["default"]["hooks"]) == {PHONE, "need_registration"}
 
@@ -159,6 +160,7 @@ def test_one_line_a_run(serve: Callable[..., Server]) -> None:
     for line in (first, second):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", line.pop("time"))
         assert line.pop("ms") >= 0
+        assert re.fullmatch("L[0-4]", line.pop("isolation"))
     common = {"event": "run", "site": "default", "call": "1700000000.11"}
     assert first == {
         **common,

@@ -50,7 +50,7 @@ def with_pool(work: Callable[[Pool], Awaitable[None]], **options: int) -> None:
 
     before = len(os.listdir("/proc/self/fd"))
     asyncio.run(run())
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before  # what another test has left may be closed meanwhile
 
 
 async def run_once(pool: Pool, source: str, document: Any = None, *, site: str = "a", seconds: float = 5.0) -> Any:

@@ -259,7 +259,7 @@ def test_nothing_of_a_careless_parent_is_left() -> None:
         status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
 
     assert DONE not in report["attempts"].values()
-    assert max(descriptors) < 16
+    assert len(descriptors) < 16
     assert re.search(r"Max open files +256 +256 ", limits)
     assert int(status["SigBlk"], 16) == 0
     assert not int(status["SigIgn"], 16) & (1 << signal.SIGABRT - 1)
