@@ -14,7 +14,7 @@ from hookd.documents import Json
 from tests.conftest import ROOT, Server, start
 
 HOOKS = ROOT / "hooks"
-# HTTP has no way to stop the clock, to answer for tools, or to ask for other hooks than points': those cases run in test_examples.
+# HTTP cannot stop the clock, answer for tools, or ask for other hooks than those of points: those run in test_examples.
 CASES = [
     case
     for case in cases.load(HOOKS / cases.FOLDER)
