@@ -36,13 +36,6 @@ def add_site(parser: argparse.ArgumentParser, *, default: str | None = DEFAULT_S
     parser.add_argument("--site", default=default, metavar="NAME", help=f"the site; without it {default or 'all'}")
 
 
-def add_point(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> None:
-    """Add the positional argument that names a point."""
-    parser.add_argument(
-        "point", type=point, metavar="POINT", nargs="?" if is_optional else None, help="see `hookd points`"
-    )
-
-
 def add_hook(parser: argparse.ArgumentParser, *, is_optional: bool = False) -> None:
     """Add the positional argument that names a hook: a point, a job, events, or a page."""
     parser.add_argument(

@@ -34,7 +34,6 @@ class End(StrEnum):
 
     TIMEOUT = "timeout"
     CRASH = "crash"
-    MEMORY = "memory"
     VIOLATION = "violation"
 
 

@@ -118,7 +118,6 @@ KILLED = frozenset().union(*RED.values())
 # include/uapi/linux/audit.h
 ARCHITECTURES: Mapping[str, int] = MappingProxyType({"x86_64": 0xC000003E, "aarch64": 0xC00000B7})
 X32_BIT = 0x40000000  # arch/x86/include/uapi/asm/unistd.h: the same calls again, by other numbers
-NUMBERS_END = 1 << 32
 
 # include/uapi/linux/seccomp.h
 SECCOMP_SET_MODE_FILTER = 1
