@@ -119,12 +119,7 @@ def program(machine: str) -> bytes:
         raise OSError(errno.ENOSYS, f"there is no filter for {machine}")
     table = TABLES[machine]
     numbers = sorted(table[name] for name in CALLS if name in table)
-    code = [
-        (seccomp.LOAD, 0, 0, seccomp.ARCHITECTURE_AT),
-        (seccomp.JUMP_EQUAL, 1, 0, seccomp.ARCHITECTURES[machine]),
-        (seccomp.RETURN, 0, 0, seccomp.KILL),
-        (seccomp.LOAD, 0, 0, seccomp.NUMBER_AT),
-    ]
+    code: seccomp.Code = []
     for number in numbers:
         code += [(seccomp.JUMP_EQUAL, 0, 1, number), (seccomp.RETURN, 0, 0, seccomp.ALLOW)]
     for name, (argument, values) in ARGUMENTS.items():
@@ -142,7 +137,7 @@ def program(machine: str) -> bytes:
         (seccomp.RETURN, 0, 0, seccomp.ALLOW),
         (seccomp.RETURN, 0, 0, seccomp.UNKNOWN),
     ]
-    return b"".join(seccomp.INSTRUCTION.pack(*instruction) for instruction in code)
+    return seccomp.assembled(machine, code)
 
 
 def _give_way() -> None:
@@ -155,20 +150,18 @@ def _give_way() -> None:
 
 
 def _limit(cpu_s: int, file_bytes: int) -> None:
-    limits = (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_CPU, cpu_s),
-        (resource.RLIMIT_FSIZE, file_bytes),
-        (resource.RLIMIT_AS, ADDRESS_SPACE_BYTES),
-        (resource.RLIMIT_NOFILE, FILES_MAX),
-        (resource.RLIMIT_NPROC, TASKS_MAX),
-        (resource.RLIMIT_MEMLOCK, LOCKED_BYTES),
-        (resource.RLIMIT_MSGQUEUE, 0),
+    jail.limit_resources(
+        (
+            (resource.RLIMIT_CORE, 0),
+            (resource.RLIMIT_CPU, cpu_s),
+            (resource.RLIMIT_FSIZE, file_bytes),
+            (resource.RLIMIT_AS, ADDRESS_SPACE_BYTES),
+            (resource.RLIMIT_NOFILE, FILES_MAX),
+            (resource.RLIMIT_NPROC, TASKS_MAX),
+            (resource.RLIMIT_MEMLOCK, LOCKED_BYTES),
+            (resource.RLIMIT_MSGQUEUE, 0),
+        )
     )
-    for limit, wanted in limits:
-        hard = resource.getrlimit(limit)[1]
-        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(limit, (value, value))
 
 
 def _confine_files(command: str) -> None:

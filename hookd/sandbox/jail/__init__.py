@@ -144,10 +144,8 @@ def close_inherited(keep: Iterable[int]) -> None:
         for fd in set(found) - set(keep):
             with contextlib.suppress(OSError):  # the one that the list was read from is closed already
                 os.close(fd)
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    value = FORKER_FILES_MAX if hard == resource.RLIM_INFINITY else min(FORKER_FILES_MAX, hard)
     with contextlib.suppress(OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (value, value))
+        limit_resources([(resource.RLIMIT_NOFILE, FORKER_FILES_MAX)])
 
 
 def close_descriptors(keep: Iterable[int]) -> None:
@@ -170,11 +168,11 @@ def raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def limit_resources() -> None:
+def limit_resources(limits: Iterable[tuple[int, int]] = LIMITS) -> None:
     """
-    Put LIMITS in force.
+    Put *limits* in force, or lower ones where the system has set some.
     """
-    for limit, wanted in LIMITS:
+    for limit, wanted in limits:
         hard = resource.getrlimit(limit)[1]
         value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(limit, (value, value))

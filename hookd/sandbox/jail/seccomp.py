@@ -161,14 +161,21 @@ def program(machine: str) -> bytes:
     """
     if machine not in ARCHITECTURES:
         raise OSError(errno.ENOSYS, f"no filter for {machine}")
-    code = [
+    return assembled(machine, _search(_ranges(TABLES[machine])))
+
+
+def assembled(machine: str, code: Code) -> bytes:
+    """
+    Return the filter that kills for calls of another architecture than *machine*'s, and gives the numbers of its own to
+    *code*.
+    """
+    head: Code = [
         (LOAD, 0, 0, ARCHITECTURE_AT),
         (JUMP_EQUAL, 1, 0, ARCHITECTURES[machine]),
         (RETURN, 0, 0, KILL),
         (LOAD, 0, 0, NUMBER_AT),
-        *_search(_ranges(TABLES[machine])),
     ]
-    return b"".join(INSTRUCTION.pack(*instruction) for instruction in code)
+    return b"".join(INSTRUCTION.pack(*instruction) for instruction in (*head, *code))
 
 
 def patched(code: bytes, pid: int) -> bytes:
