@@ -156,11 +156,6 @@ class Job:
     lane: str | None
     reason: str | None
 
-    @property
-    def run_id(self) -> str:
-        """What the present attempt is called in DBOS."""
-        return f"{self.id}-{self.attempt}"
-
 
 @dataclass(frozen=True, slots=True)
 class Promise:

@@ -33,7 +33,7 @@ from hookd.runner import Runner, limit
 from hookd.runs import Origin, Run
 from hookd.sandbox import wire
 from hookd.sandbox.pool import Pool, RunEnded, State
-from hookd.settings import Settings
+from hookd.settings import Settings, SiteSettings
 from hookd.sites import POLL_S, Site, Sites
 from hookd.tools import Broker, make_tools
 from hookd.tools.threads import Threads
@@ -207,7 +207,7 @@ class Service:
 
     def _quota(self, name: str) -> Quota | None:
         site = self.sites.get(name)
-        return Quota(site.settings.jobs_waiting_max, site.settings.jobs_mb_max) if site else None
+        return quota_of(site.settings) if site else None
 
     def _on_full(self, name: str, error: InboxFullError) -> None:
         """Have it told that a site gets no more jobs; in the thread of whoever wanted one."""
@@ -319,6 +319,13 @@ def wish(hooks: Path, base: str) -> Wish:
     Return what the site with these *hooks*, at the address *base*, wants to have bound.
     """
     return Wish(base, tuple(names_in(hooks, EVENTS)), tuple(names_in(hooks, PLACEMENTS)), titles(hooks))
+
+
+def quota_of(settings: SiteSettings) -> Quota:
+    """
+    Return what a site with these *settings* may have in the inbox.
+    """
+    return Quota(settings.jobs_waiting_max, settings.jobs_mb_max)
 
 
 def _refusal(message: dict[str, Any], what: str, remedy: str) -> dict[str, Any]:

@@ -75,6 +75,17 @@ def choice(*names: str) -> Callable[[Any], str]:
     return read
 
 
+def matching(pattern: str, expected: str) -> Callable[[Any], str]:
+    """Return the reader of a string that *pattern* describes; *expected* says so to whoever wrote another one."""
+
+    def read(value: Any) -> str:
+        if not re.fullmatch(pattern, string(value)):
+            raise ValueError(expected)
+        return str(value)
+
+    return read
+
+
 def tokens(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(token, str) for token in value):
         raise ValueError("a list of strings is expected")
@@ -106,16 +117,10 @@ def zone(value: Any) -> str:
     return str(value)
 
 
-def region(value: Any) -> str:
-    if not re.fullmatch(r"[A-Z]{2}", string(value)):
-        raise ValueError('a country in two capital letters is expected, such as "RU"')
-    return str(value)
+region = matching(r"[A-Z]{2}", 'a country in two capital letters is expected, such as "RU"')
 
 
-def area_code(value: Any) -> str:
-    if not re.fullmatch(r"\d{0,6}", string(value)):
-        raise ValueError('up to 6 digits in quotes are expected, such as "343"')
-    return str(value)
+area_code = matching(r"\d{0,6}", 'up to 6 digits in quotes are expected, such as "343"')
 
 
 def hours(value: Any) -> dict[str, str]:
@@ -127,16 +132,16 @@ def holidays(value: Any) -> tuple[str, ...]:
     return tuple(sorted(day.isoformat() for day in parse_holidays(value)))
 
 
-def app_id(value: Any) -> str:
-    if not re.fullmatch(r"(?:(?:local|app)\.[A-Za-z0-9.]{1,100})?", string(value)):
-        raise ValueError('the client_id of an app is expected, such as "local.65f0a1b2c3d4e5.12345678"')
-    return str(value)
+app_id = matching(
+    r"(?:(?:local|app)\.[A-Za-z0-9.]{1,100})?",
+    'the client_id of an app is expected, such as "local.65f0a1b2c3d4e5.12345678"',
+)
 
 
-def app_secret(value: Any) -> str:
-    if not re.fullmatch(r"(?:[\x21-\x7e]{16,200})?", string(value)):
-        raise ValueError("the client_secret of an app is expected: 16 to 200 printable characters without spaces")
-    return str(value)
+app_secret = matching(
+    r"(?:[\x21-\x7e]{16,200})?",
+    "the client_secret of an app is expected: 16 to 200 printable characters without spaces",
+)
 
 
 def webhook(value: Any) -> str:

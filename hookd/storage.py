@@ -164,9 +164,8 @@ class Database:
         """Bring all that was written into the file, if nobody reads an older state; the WAL is not cut otherwise."""
         with _told(self.path), contextlib.closing(self._engine.raw_connection()) as connection:
             cursor = connection.cursor()
-            cursor.execute("PRAGMA busy_timeout = 0")
-            is_busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
+            with _sqlite_waits(cursor, 0):
+                is_busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             return not is_busy
 
     def _prepare(self, tables: MetaData, version: int) -> None:
@@ -373,8 +372,7 @@ def _sqlite_lock(driver: sqlite3.Connection) -> None:
     others wait for 8, and those who come later overtake them.
     """
     end = time.monotonic() + BUSY_S
-    driver.execute("PRAGMA busy_timeout = 0")
-    try:
+    with _sqlite_waits(driver, 0):
         while True:
             try:
                 driver.execute("BEGIN IMMEDIATE")
@@ -383,6 +381,14 @@ def _sqlite_lock(driver: sqlite3.Connection) -> None:
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                     raise
             time.sleep(LOCK_LOOK_S)
+
+
+@contextlib.contextmanager
+def _sqlite_waits(driver: Any, seconds: float) -> Iterator[None]:
+    """Have SQLite wait no longer than this for the locks of others, instead of BUSY_S."""
+    driver.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+    try:
+        yield
     finally:
         driver.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
 
@@ -409,11 +415,8 @@ def _sqlite_checkpoint(cursor: Any) -> None:
         if pages == copied:
             return
     if pages > LONG_PAGES:  # nobody can write while it waits for those who read
-        cursor.execute(f"PRAGMA busy_timeout = {int(RESTART_S * 1000)}")
-        try:
+        with _sqlite_waits(cursor, RESTART_S):
             cursor.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
 
 
 def _wal(path: Path) -> Path:

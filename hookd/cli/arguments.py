@@ -3,6 +3,7 @@ The arguments that several commands have.
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from hookd import documents
@@ -83,6 +84,17 @@ def point(name: str) -> Point:
         near = meant(name, POINTS)
         raise argparse.ArgumentTypeError(f"there is no point {name!r}{near} Points: {', '.join(POINTS)}")
     return found
+
+
+def count(most: int, hint: str = "") -> Callable[[str], int]:
+    """Return what reads a number from 1 to *most*; *hint* goes to whoever wrote something else."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r}: a number from 1 to {most} is expected{hint}")
+        return int(text)
+
+    return read
 
 
 def assignment(text: str) -> tuple[str, Json]:

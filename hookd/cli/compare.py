@@ -11,7 +11,7 @@ from pathlib import Path
 from hookd import contract, samples
 from hookd.bridge import compare as bridge
 from hookd.bridge import files
-from hookd.cli.arguments import point
+from hookd.cli.arguments import count, point
 from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json
 from hookd.cli.recorded import Recorded
 from hookd.cli.session import hooks_directory, read_settings, with_site
@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--journal",
         nargs="?",
-        type=_limit,
+        type=count(LIMIT_MAX, "; POINT goes before it"),
         const=LIMIT,
         metavar="N",
         help=f"the last N requests of each point in the journal, instead of samples; without N {LIMIT}",
@@ -208,9 +208,3 @@ def _document(one: _Compared) -> Json:
         "old": one.old.reply,
         "new": one.run.reply,
     }
-
-
-def _limit(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= LIMIT_MAX:
-        raise argparse.ArgumentTypeError(f"{text!r}: a number from 1 to {LIMIT_MAX} is expected; POINT goes before it")
-    return int(text)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hookd.cli.arguments import add_config, add_format, add_site
+from hookd.cli.arguments import add_config, add_format, add_site, count
 from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json, print_table
 from hookd.cli.session import read_settings
 from hookd.consumer import lock
@@ -51,7 +51,9 @@ def add_actions(parser: argparse.ArgumentParser, noun: Noun, more: str = "") -> 
     add_site(lists, default=None)
     lists.add_argument("--state", choices=STATES, help=f"only {noun.kind}s in this state")
     lists.add_argument("--name", metavar="NAME", help=f"only {noun.kind}s of this {noun.name}")
-    lists.add_argument("--limit", type=_limit, default=LIMIT, metavar="N", help=f"the last N; without it {LIMIT}")
+    lists.add_argument(
+        "--limit", type=count(100_000), default=LIMIT, metavar="N", help=f"the last N; without it {LIMIT}"
+    )
     lists.set_defaults(command=list_)
     shows = actions.add_parser("show", help=f"print all that is known of {noun.article} {noun.kind}")
     shows.add_argument("id", metavar="ID", help=f"as `hookd {noun.kind}s list` tells it")
@@ -142,9 +144,3 @@ def _document(job: Job) -> dict[str, Json]:
     for name in ("enqueued_at", "due_at", "ended_at"):
         found[name] = found[name] and datetime.fromtimestamp(found[name], UTC).isoformat(timespec="milliseconds")
     return found
-
-
-def _limit(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text!r}: a number from 1 to 100000 is expected")
-    return int(text)

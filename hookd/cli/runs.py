@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from hookd import cases, scaffold
 from hookd.answers import blank
 from hookd.cli import recorded
-from hookd.cli.arguments import add_config, add_format, add_site, hook
+from hookd.cli.arguments import add_config, add_format, add_site, count, hook
 from hookd.cli.output import OK, complain, print_json, shown
 from hookd.cli.recorded import Recorded
 from hookd.cli.session import read_settings, with_site
@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", choices=cases.REASONS, metavar="REASON", help=", ".join(cases.REASONS))
     parser.add_argument("--call", default="", metavar="LINKEDID", help="only runs of this call")
     parser.add_argument("--since", type=_since, metavar="TIME", help="30m, 12h, 7d, or a time in ISO 8601")
-    parser.add_argument("--limit", type=_limit, default=LIMIT, metavar="N", help=f"the last N; without it {LIMIT}")
+    parser.add_argument(
+        "--limit", type=count(1_000_000), default=LIMIT, metavar="N", help=f"the last N; without it {LIMIT}"
+    )
     parser.add_argument("--follow", action="store_true", help="go on with runs as they come, until Ctrl-C")
     add_format(parser)
     parser.set_defaults(command=runs)
@@ -196,9 +198,3 @@ def _since(text: str) -> datetime:
     if not cases.is_time(text):
         raise argparse.ArgumentTypeError(f'{text!r}: 30m, 12h, 7d or a time such as "2026-03-02T10:00" is expected')
     return datetime.fromisoformat(text)
-
-
-def _limit(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r}: a number from 1 to 1000000 is expected")
-    return int(text)

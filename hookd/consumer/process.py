@@ -198,8 +198,7 @@ class Consumer:
         tasks = [asyncio.create_task(self._repeat(duty, every_s)) for duty, every_s in duties]
         await self._stop.wait()
         log.info("consumer_stopping", running=self._running)
-        for task in tasks[:1]:
-            task.cancel()
+        tasks[0].cancel()  # nothing more is handed over
         self._is_stopping = True
         end = time.monotonic() + STOP_S
         while self._running and time.monotonic() < end:

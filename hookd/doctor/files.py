@@ -11,10 +11,10 @@ from pathlib import Path
 from hookd import contract, storage
 from hookd.doctor.finding import Finding, failure, ok, warning
 from hookd.errors import StorageError
-from hookd.jobs import MEGABYTE, Quota, Use
+from hookd.jobs import MEGABYTE, Use
 from hookd.points import POINTS
 from hookd.review import review
-from hookd.service import Service
+from hookd.service import Service, quota_of
 
 SPACE_MB = 200
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -53,8 +53,7 @@ def inbox(service: Service, environment: Mapping[str, str]) -> list[Finding]:
         return [failure(str(error), "Until then no job is promised, and no event taken.")]
     found = []
     for site in service.sites.all():
-        use, own = uses.get(site.name, Use()), site.settings
-        quota = Quota(own.jobs_waiting_max, own.jobs_mb_max)
+        use, quota = uses.get(site.name, Use()), quota_of(site.settings)
         has = (
             f"site {site.name}: {use.waiting} jobs and events have not ended (at most {quota.waiting}); "
             f"{use.bytes // MEGABYTE} MB with those that have (at most {quota.mb})"
