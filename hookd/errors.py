@@ -140,6 +140,12 @@ class MethodError(SenderError):
     status = 405
 
 
+class GoneError(HookdError):
+    """The sender hung up before its body was there: nobody is left to answer."""
+
+    code = "gone"
+
+
 class SlowBodyError(SenderError):
     """The body did not come in time."""
 

@@ -10,6 +10,7 @@ last section of this module. Open a database after the fork: a connection belong
 import contextlib
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from errno import EACCES, EISDIR
@@ -81,6 +82,8 @@ class Database:
             _make(self.path)
         self._engine = _sqlite_engine(self.path, is_durable=is_durable, is_tended=is_tended)
         self._reading = self._engine.execution_options(**{_READS: True})
+        self._looked: Any = None  # never writes: SQLite does not tell a connection of its own changes
+        self._looking = threading.Lock()
         try:
             self._prepare(tables, version)
         except StorageError:
@@ -121,6 +124,18 @@ class Database:
         except OSError as error:
             raise StorageError(f"{self.path}: cannot be written: {error.strerror}. {_REMEDIES['room']}") from error
 
+    def version(self) -> int:
+        """
+        Return a number that is another one once anybody, in whichever process, has committed something.
+
+        Raises:
+            StorageError: The database does not tell.
+        """
+        with _told(self.path), self._looking:
+            if self._looked is None:
+                self._looked = self._engine.raw_connection()
+            return _sqlite_version(self._looked.driver_connection)
+
     def used_bytes(self, connection: Connection) -> int:
         """
         Return how much of the file is in use, as this transaction sees it; what was deleted is used again.
@@ -158,6 +173,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        if self._looked is not None:
+            self._looked.close()
         self._engine.dispose()
 
     def _shorten_wal(self) -> bool:
@@ -338,7 +355,8 @@ def _make(path: Path) -> None:
 def _sqlite_engine(path: Path, *, is_durable: bool, is_tended: bool) -> Engine:
     address = URL.create("sqlite", database=str(path))
     options = {"timeout": BUSY_S, "check_same_thread": False}
-    engine = create_engine(address, connect_args=options, pool_size=CONNECTIONS)
+    # The one used last still has its pages, if nobody else wrote.
+    engine = create_engine(address, connect_args=options, pool_size=CONNECTIONS, pool_use_lifo=True)
     synchronous = "FULL" if is_durable else "NORMAL"
 
     @event.listens_for(engine, "connect")
@@ -432,6 +450,10 @@ def _turn_on_wal(connection: sqlite3.Connection) -> None:
             if error.sqlite_errorname != "SQLITE_BUSY" or attempt == WAL_TRIES - 1:
                 raise
             time.sleep(WAL_WAIT_S)
+
+
+def _sqlite_version(driver: Any) -> int:
+    return int(driver.execute("PRAGMA data_version").fetchone()[0])
 
 
 def _sqlite_bytes(connection: Connection) -> tuple[int, int]:

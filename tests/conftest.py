@@ -71,7 +71,7 @@ class Server:
         run: dict[str, Any] = reply.json()
         return run
 
-    def wait(self, is_so: Callable[[], bool], what: str, seconds: float = 15.0) -> None:
+    def wait(self, is_so: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
         """Wait until *is_so*, which the server's own files, polls or processes bring about."""
         end = time.monotonic() + seconds
         while not is_so():

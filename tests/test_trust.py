@@ -5,6 +5,8 @@ A portal is believed for what it proves; a stranger gets nothing kept and nobody
 import dataclasses
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -220,6 +222,32 @@ def test_a_replayed_install_changes_nothing(here: Side, installed: Account) -> N
     assert kept(here) == before
     assert not here.portals.is_proof(SITE, installed.member_id, "e" * 32)
     assert here.portals.is_proof(SITE, installed.member_id, installed.application_token)
+
+
+def test_what_another_process_forgets_is_no_proof(here: Side, installed: Account) -> None:
+    """
+    What was found is remembered only as long as nobody, in whichever process, has changed what is kept.
+    """
+    token, hook, webhook = installed.application_token, "w" * 32, "hooked"
+    code = (
+        "import sys; from pathlib import Path; from hookd.portal.portals import Portals; "
+        "Portals(Path(sys.argv[1])).uninstall(*sys.argv[2:])"
+    )
+
+    def believed() -> list[bool]:
+        return [
+            here.portals.is_proof(SITE, installed.member_id, token),
+            here.portals.is_proof(SITE, webhook, token),
+            here.portals.add_webhook(SITE, webhook, hook),
+            here.portals.add_webhook(SITE, installed.member_id, hook),
+        ]
+
+    before = [believed() for _ in range(3)]
+    command = [sys.executable, "-c", code, str(here.state), SITE, installed.member_id]
+    subprocess.run(command, check=True, timeout=60)
+
+    assert before == [[True, False, True, False]] * 3
+    assert believed() == [False, False, True, False]
 
 
 def test_an_employee_cannot_install_anew(here: Side, installed: Account) -> None:

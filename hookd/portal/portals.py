@@ -32,6 +32,7 @@ from hookd.errors import UnknownPortalError
 from hookd.portal.vault import Vault
 from hookd.storage import NAME, Database
 
+PROVEN_MAX = 10_000
 PROOFS_MAX = 4  # of one portal: the app's token, and those it had before
 
 TABLES = MetaData()
@@ -128,6 +129,9 @@ class Portals:
         self._vault = Vault(state)
         self._opened: Database | None = None
         self._opening = threading.Lock()
+        self._proven: set[tuple[str, ...]] = set()  # what was found, as long as nobody has changed anything since
+        self._proven_at = -1
+        self._proving = threading.Lock()
 
     def find(self, site: str, member_id: str) -> Portal | None:
         """
@@ -176,10 +180,17 @@ class Portals:
         if not token:
             return False
         mark = self._vault.mark(token, site, member_id)
+        found = (APP, site, member_id, mark)
+        version = self._database().version()
+        if self._is_proven(found, version):
+            return True
         with self._database().read() as connection:
             marks = list(connection.scalars(_MARKS, {"site": site, "member_id": member_id}))
         # Every mark is compared, so that the time tells nothing about which one came close.
-        return sum([hmac.compare_digest(mark, known) for known in marks]) > 0
+        if not sum([hmac.compare_digest(mark, known) for known in marks]):
+            return False
+        self._note_proven(found, version)
+        return True
 
     def install(self, portal: Portal, tokens: Tokens, application_token: str) -> None:
         """
@@ -209,6 +220,10 @@ class Portals:
         """
         mark = self._vault.mark(token, site, "", WEBHOOK)
         asked = {"site": site, "mark": mark, "kind": WEBHOOK}
+        found = (WEBHOOK, site, member_id, mark)
+        version = self._database().version()
+        if self._is_proven(found, version):
+            return True
         with self._database().read() as connection:
             owner = connection.scalar(_OWNER, asked)
         if owner is None:
@@ -216,7 +231,10 @@ class Portals:
                 owner = connection.scalar(_OWNER, asked)  # another process may have been faster
                 if owner is None:
                     connection.execute(insert(_PROOFS).values(member_id=member_id, at=time.time(), **asked))
-        return owner in (None, member_id)
+        if owner not in (None, member_id):
+            return False
+        self._note_proven(found, version)
+        return True
 
     def renew(self, portal: Portal, tokens: Tokens) -> None:
         """
@@ -255,6 +273,19 @@ class Portals:
         """Close the database."""
         if self._opened:
             self._opened.close()
+
+    def _is_proven(self, found: tuple[str, ...], version: int) -> bool:
+        with self._proving:
+            if self._proven_at != version:
+                self._proven.clear()
+                self._proven_at = version
+            return found in self._proven
+
+    def _note_proven(self, found: tuple[str, ...], version: int) -> None:
+        """Remember what was found since the database had this *version*: every event asks for it."""
+        with self._proving:
+            if self._proven_at == version and len(self._proven) < PROVEN_MAX:
+                self._proven.add(found)
 
     def _sealed(self, site: str, member_id: str, tokens: Tokens) -> dict[str, str | float]:
         return {

@@ -6,6 +6,7 @@ import asyncio
 import mmap
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from uvicorn_worker import UvicornWorker
@@ -16,13 +17,14 @@ from hookd.portal.oauth import ADDRESSES
 from hookd.service import Service
 from hookd.web.app import create_app
 from hookd.web.connector import Connector
+from hookd.web.events import EventRoute
 from hookd.web.protocol import LimitedProtocol
 from hookd.web.server import load_settings
 from hookd.web.wsgi import Threaded
 
 _HAS_SERVED = mmap.mmap(-1, 1)  # shared by all processes, since they are forked from the one that imported this
 RETRY_S = 1.0  # between two starts of a process that fails
-# For the Flask app, never the connector: pages take PAGES_MAX of them at most, the rest is for events.
+# For events and the Flask app, never the connector: pages take PAGES_MAX of them at most, the rest is for events.
 # Events that come while the disk is slow wait in one each, and are then written together.
 APP_THREADS = 48
 
@@ -73,4 +75,6 @@ def create(*, authorities: Mapping[str, str] = ADDRESSES) -> Any:
     envelopes.preload()
     service = Service(settings, on_ready=_note_served, authorities=authorities)
     app = create_app(service, is_multiprocess=figure_files.are_shared())
-    return Connector(service, Threaded(app, threads=APP_THREADS, most_bytes=forms.MAX_BODY_BYTES))
+    threads = ThreadPoolExecutor(APP_THREADS, thread_name_prefix="app")
+    pages = Threaded(app, threads=threads, most_bytes=forms.MAX_BODY_BYTES)
+    return Connector(service, EventRoute(service, pages, threads))

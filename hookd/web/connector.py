@@ -8,24 +8,19 @@ told with a status, a code and a message. All else goes on to the app behind.
 """
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
-from hookd import documents, figure_files, metrics
+from hookd import documents, figure_files
 from hookd.errors import (
-    ContractError,
+    GoneError,
     HookdError,
     MethodError,
-    MissingTokenError,
     SenderError,
-    TooLargeError,
     UnknownPointError,
     Violation,
 )
-from hookd.logs import mask
 from hookd.names import meant
 from hookd.points import ALIASES, POINTS, RECORD_POINT, Point
 from hookd.runs import Origin, Run
@@ -34,25 +29,14 @@ from hookd.service import Service
 from hookd.settings import DEFAULT_SITE
 from hookd.sites import Site
 from hookd.web.auth import Caller, allow
+from hookd.web.lane import JSON, App, Headers, Receive, Scope, Send, answer, read_body, refuse
 
 MAX_BODY_BYTES = 1024 * 1024
-DRAINED_BYTES = 64 * 1024 * 1024  # of a body that is too long: read on, so that the sender comes to read the answer
+_USUAL = "a connector's requests have 1 to 20 KB"
 ERROR_HEADER_CHARACTERS = 200
 MIN_LIMIT_MS, MAX_LIMIT_MS = 1, 60_000
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-_JSON = (b"content-type", b"application/json")
-
 log = structlog.get_logger("hookd.web")
-
-
-class _GoneError(Exception):
-    """The sender hung up before its body was there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +86,11 @@ class Connector:
         caller = Caller(client[0] if client else "", dict(scope["headers"]))
         try:
             run = await self._answer(scope, receive, target, caller, started)
-        except SenderError as error:
-            metrics.REFUSED.labels(error.code).inc()
-            log.info(
-                "refused",
-                path=mask(scope["path"][:200]),
-                code=error.code,
-                client=caller.host,
-                error=mask(str(error)[:500]),
-            )
-            await _send(send, error.status, documents.dump(error_document(error)), _error_headers(error))
-            return
-        except _GoneError:
-            metrics.REFUSED.labels("gone").inc()
+        except (SenderError, GoneError) as error:
+            await refuse(scope, send, error)
             return
         is_explained = b"explain=1" in scope["query_string"].split(b"&")
-        await _send(send, 200, documents.dump(run_document(run) if is_explained else run.reply), _run_headers(run))
+        await answer(send, 200, documents.dump(run_document(run) if is_explained else run.reply), _run_headers(run))
 
     async def _answer(self, scope: Scope, receive: Receive, target: Target, caller: Caller, started: float) -> Run:
         site, point = self._find(target, caller)
@@ -125,7 +98,7 @@ class Connector:
             host = caller.headers.get(b"host", b"127.0.0.1:8080").decode("latin-1")
             shown = f"curl -d '{{…}}' http://{host}{scope['path']}"
             raise MethodError(f"{scope['method']}: the points are asked with POST: {shown}")
-        body = await read_body(receive, caller.headers)
+        body = await read_body(receive, caller.headers, MAX_BODY_BYTES, _USUAL)
         document = documents.parse(body)
         limit_s, odd = _asked_limit(caller.headers.get(b"hookd-deadline-ms"), point)
         query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
@@ -174,62 +147,6 @@ _TARGETS = {
 }
 
 
-async def read_body(receive: Receive, headers: Any) -> bytes:
-    """
-    Return the request's body.
-
-    Raises:
-        TooLargeError: It is longer than MAX_BODY_BYTES.
-        _GoneError: The sender hung up, or was too slow: `protocol` ends the connection then.
-    """
-    if int(headers.get(b"content-length", b"0")) > MAX_BODY_BYTES:
-        await _drain(receive, headers)
-    return await _join(receive, headers)
-
-
-_TOO_LARGE = f"the body is longer than {MAX_BODY_BYTES} bytes; a connector's requests have 1 to 20 KB"
-
-
-async def _join(receive: Receive, headers: Any) -> bytes:
-    parts, size = [], 0
-    while (message := await receive())["type"] == "http.request":
-        part = message.get("body", b"")
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            await _drain(receive, headers)
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
-    raise _GoneError
-
-
-async def _drain(receive: Receive, headers: Any) -> None:
-    """Read the rest of a body that is too long, within reason, and refuse it."""
-    size = 0
-    if headers.get(b"expect", b"").lower() != b"100-continue":  # who waits for our word is told at once
-        while size < DRAINED_BYTES:
-            message = await receive()
-            size += len(message.get("body", b""))
-            if message["type"] != "http.request" or not message.get("more_body"):
-                break
-    raise TooLargeError(_TOO_LARGE)
-
-
-def error_document(error: SenderError) -> documents.Json:
-    """
-    Return the reply that tells the sender of its mistake.
-    """
-    found: dict[str, documents.Json] = {"code": error.code, "message": str(error)}
-    if isinstance(error, ContractError):
-        found["message"] = f"{error.point}: no valid reply can be built from this request"
-        found["violations"] = [_violation(violation) for violation in error.violations]
-    return {"state": "error", "error": found}
-
-
-def _violation(violation: Violation) -> dict[str, str]:
-    return {"path": violation.path, "message": violation.message}
-
-
 def _asked_limit(value: bytes | None, point: Point) -> tuple[float | None, tuple[Violation, ...]]:
     if value is None:
         return None, ()
@@ -243,11 +160,11 @@ def _asked_limit(value: bytes | None, point: Point) -> tuple[float | None, tuple
     )
 
 
-def _run_headers(run: Run) -> list[tuple[bytes, bytes]]:
+def _run_headers(run: Run) -> Headers:
     # Whoever got as far as a run has shown a token or is this machine: the error's text is for them.
     times = ", ".join(f"{phase};dur={milliseconds:.2f}" for phase, milliseconds in run.times_ms.items())
     headers = [
-        _JSON,
+        JSON,
         (b"hookd-run-id", run.run_id.encode()),
         (b"hookd-outcome", run.outcome.encode()),
         (b"server-timing", times.encode()),
@@ -258,20 +175,3 @@ def _run_headers(run: Run) -> list[tuple[bytes, bytes]]:
         text = str(run.error)[:ERROR_HEADER_CHARACTERS].encode("ascii", "replace")
         headers.append((b"hookd-error", bytes(byte if 32 <= byte < 127 else 63 for byte in text)))
     return headers
-
-
-def _error_headers(error: SenderError) -> list[tuple[bytes, bytes]]:
-    headers = [_JSON]
-    if isinstance(error, MethodError):
-        headers.append((b"allow", b"POST"))
-    if isinstance(error, MissingTokenError):
-        headers.append((b"www-authenticate", b'Bearer realm="hookd"'))
-    if isinstance(error, TooLargeError):
-        headers.append((b"connection", b"close"))
-    return headers
-
-
-async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

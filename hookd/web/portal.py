@@ -1,16 +1,16 @@
 """
-The routes that a Bitrix24 portal asks: its queue posts events, its employees' browsers open pages.
+The routes that a Bitrix24 portal asks: its employees' browsers open pages.
 
-    POST /bitrix24/event, /bitrix24/install, /bitrix24/placement, the same below /sites/<site>/
+    POST /bitrix24/install, /bitrix24/placement, the same below /sites/<site>/
 
 Who asks is no matter of hookd's own tokens here, nor of the machine it comes from: the portal proves itself (`trust`).
-Events are answered with JSON, of which the portal reads the status alone; pages are for people, whatever went wrong.
+Pages are for people, whatever went wrong. Events have a way of their own (`events`), but an app without pages is told
+of its installation by an event that comes here.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -28,24 +28,16 @@ from hookd.errors import (
     TooLargeError,
     UntrustedError,
 )
-from hookd.jobs import EVENT
 from hookd.logs import mask
 from hookd.portal import forms
 from hookd.portal.envelopes import read_placement
-from hookd.portal.oauth import App
-from hookd.portal.trust import INSTALL, UPDATE, Terms
 from hookd.sandbox.signatures import FORM_FIELD
 from hookd.service import Service
 from hookd.settings import DEFAULT_SITE
+from hookd.web.events import base_url, take, terms
+from hookd.web.lane import error_document
 from hookd.web.pages import installed, notice
 from hookd.web.placements import Pages, Visit, until
-
-REBINDING = (
-    INSTALL,
-    UPDATE,
-)  # events after which an app is bound anew: its hooks may be others, or the portal's rights
-
-RETRY_S = 60  # what is told whoever sends an event that cannot be kept now
 
 # An address of this machine, which nobody but it can open.
 _LOOPBACK = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?")
@@ -63,10 +55,6 @@ def add_routes(app: Flask, service: Service) -> None:
     """
     pages = Pages(service)
 
-    def event(site: str = DEFAULT_SITE) -> Any:
-        """Take an event: what is answered with 200 is on the disk."""
-        return _take(service, site, _body)
-
     def install(site: str = DEFAULT_SITE) -> Any:
         """Install the app: an event for one without pages, else a page that says so to the portal."""
         body = cache(_body)  # it can be read once
@@ -75,7 +63,7 @@ def add_routes(app: Flask, service: Service) -> None:
 
         def made(query: Fields, fields: Fields) -> Response:
             opened = read_placement(query, fields)
-            portal = service.portal.trust.install(_terms(service, site), opened.claim)
+            portal = service.portal.trust.install(terms(service, site), opened.claim)
             bindings = service.bind(site, portal, _base(service.settings.public_url, site))
             return installed(opened.language, portal, bindings)
 
@@ -85,37 +73,19 @@ def add_routes(app: Flask, service: Service) -> None:
         """Show a page in the portal, or take what was filled in there."""
         return _page(site, _body, lambda query, fields: pages.show(_visit(service, site, query, fields)))
 
-    for name, view in {"event": event, "install": install, "placement": placement}.items():
-        methods = ["POST"] if name == "event" else ["GET", "POST"]  # a portal opens some places without a form
+    for name, view in {"install": install, "placement": placement}.items():
+        methods = ["GET", "POST"]  # a portal opens some places without a form
         app.add_url_rule(f"/bitrix24/{name}", f"bitrix24_{name}", view, methods=methods)
         app.add_url_rule(f"/sites/<site>/bitrix24/{name}", f"site_bitrix24_{name}", view, methods=methods)
 
 
-def _take(service: Service, name: str, body: Body) -> Any:
+def _take(service: Service, site: str, body: Body) -> Any:
     try:
-        hooks = _hooks(service, name)
-        taken = service.portal.events.take(_terms(service, name), hooks, body(), request.content_type or "")
+        found = take(service, site, body(), request.content_type or "")
     except SenderError as error:
-        _note(error, name)
-        return jsonify(state="error", error={"code": error.code, "message": str(error)}), error.status
-    except OperatorError as error:
-        log.error("event_lost", site=name, reason=error.code, error=str(error))
-        if service.sites.get(name):  # whoever asks cannot make up figures
-            metrics.LOST_JOBS.labels(name, EVENT, error.code).inc()
-        document = jsonify(state="error", error={"code": error.code, "message": "the event could not be kept"})
-        return document, 503, {"Hookd-Reason": error.code, "Retry-After": str(RETRY_S)}
-    if taken.event.code in REBINDING:
-        _rebind(service, name, taken.event.claim.member_id)
-    return jsonify(state="success", hook=taken.hook or None, known=bool(taken.hook) and not taken.is_new)
-
-
-def _rebind(service: Service, name: str, member_id: str) -> None:
-    """Have the portal bound anew; where hookd is, the one that posts an event cannot be believed to know."""
-    if service.settings.public_url:
-        service.rebind(name, member_id, _base(service.settings.public_url, name))
-    else:
-        remedy = "set public_url, then `hookd portal bind`"
-        log.warning("portal_not_bound", site=name, portal=member_id, error="public_url is not set", remedy=remedy)
+        _note(error, site)
+        return jsonify(error_document(error)), error.status
+    return jsonify(found.document), found.status, found.headers
 
 
 def _visit(service: Service, site: str, query: Fields, fields: Fields) -> Visit:
@@ -128,7 +98,7 @@ def _visit(service: Service, site: str, query: Fields, fields: Fields) -> Visit:
     token = fields.get(FORM_FIELD)
     if not isinstance(token, str):
         opened = read_placement(query, fields)
-        portal = service.portal.trust.check_placement(_terms(service, site), opened)
+        portal = service.portal.trust.check_placement(terms(service, site), opened)
         return Visit(site, opened, portal, {**query, **fields}, None, until(opened))
     ticket = service.portal.tickets.open(site, token)
     opened = read_placement({}, ticket.fields)
@@ -143,14 +113,13 @@ def _base(public_url: str, site: str) -> str:
     """
     Return the address at which a portal reaches *site*: as it is set, else as the browser of its administrator does.
     """
-    path = "" if site == DEFAULT_SITE else f"/sites/{site}"
     if public_url:
-        return public_url + path
+        return base_url(public_url, site)
     host = request.host
     if not _HOST.fullmatch(host):
         return ""
     # Whatever is between, the portal takes addresses with https alone, but on the same machine.
-    return f"{'http' if _LOOPBACK.fullmatch(host) else 'https'}://{host}{path}"
+    return base_url(f"{'http' if _LOOPBACK.fullmatch(host) else 'https'}://{host}", site)
 
 
 def _page(site: str, body: Body, make: Callable[[Fields, Fields], Response], *, refusal: str = "refused") -> Response:
@@ -168,22 +137,6 @@ def _page(site: str, body: Body, make: Callable[[Fields, Fields], Response], *, 
     except OperatorError as error:
         log.error("page_failed", site=site, error=str(error))
         return notice("trouble", _language(query), 503, detail=error.code)
-
-
-def _terms(service: Service, name: str) -> Terms:
-    """
-    Return whom the site *name* believes; a site that is not there believes nobody, and is told apart by nobody.
-    """
-    site = service.sites.get(name)
-    if site is None:
-        return Terms(name, App("", ""))
-    settings = site.settings
-    return Terms(name, App(settings.bitrix_app_id, settings.bitrix_app_secret), settings.bitrix_event_tokens)
-
-
-def _hooks(service: Service, name: str) -> Path:
-    site = service.sites.get(name)
-    return site.hooks.directory if site else service.settings.sites / "nowhere"
 
 
 def _body() -> bytes:

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hookd import documents, metrics
 from hookd.errors import LargeHeadError, SenderError, SlowBodyError
-from hookd.web.connector import error_document
+from hookd.web.lane import error_document
 
 MAX_HEAD_BYTES = 65_536  # of a request line and its headers; a connector's have less than 1,000
 HEAD_S = 10.0  # from the connection, or the first byte of a head, until it is complete

@@ -8,17 +8,15 @@ the processor, which on a busy machine takes longer than the work.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 
 from a2wsgi.wsgi import build_environ
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from hookd.web.lane import Receive, Scope, Send
+
 Headers = list[tuple[str, str]]
 
 # They answer also while events wait for the disk in all other threads: whoever asks would end a server that is well.
@@ -31,15 +29,15 @@ class Threaded:
     A WSGI application as an ASGI one; what it answers is whole before any of it is sent.
 
     Args:
-        threads: For the application, at most.
+        threads: For the application.
         most_bytes: Of a body that the application takes; of a longer one it gets one byte more, or, where the sender
             announced its length, nothing.
     """
 
-    def __init__(self, app: Any, *, threads: int, most_bytes: int) -> None:
+    def __init__(self, app: Any, *, threads: Executor, most_bytes: int) -> None:
         self._app = app
         self._most_bytes = most_bytes
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="app")
+        self._threads = threads
         self._probe_threads = ThreadPoolExecutor(PROBE_THREADS, thread_name_prefix="probe")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
