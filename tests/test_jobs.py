@@ -486,6 +486,39 @@ def test_events_on_one_object_come_one_at_a_time(inbox: Jobs) -> None:
     assert {job.id for job in inbox.due(EVENT, 9)} == {second, other, alone, elsewhere}
 
 
+def test_what_is_due_is_found_among_thousands(inbox: Jobs) -> None:
+    """
+    To look costs what is returned, not what waits.
+    """
+    ticks: list[None] = []
+
+    def cost_with(number: int) -> int:
+        row: dict[str, Any] = {
+            "kind": EVENT,
+            "name": "other",
+            "key": None,
+            "payload": "{}",
+            "state": WAITING,
+            "error": "",
+        }
+        row |= {"attempt": 1, "first": 1, "is_taken": False, "enqueued_at": 0.0}
+        rows = [
+            {**row, "id": f"{number}-{n:05}", "site": "ab"[n % 2], "lane": f"p/deal:{n // 3}", "due_at": n}
+            for n in range(number)
+        ]
+        with inbox._database().write() as connection:
+            connection.execute(jobs._INSERT, rows)
+            driver: Any = connection.connection.driver_connection  # the only one of this process
+            driver.set_progress_handler(lambda: ticks.append(None), 10)
+        ticks.clear()
+        assert len(inbox.due(EVENT, 20)) == 20
+        return len(ticks)
+
+    few, many = cost_with(100), cost_with(10_000)
+
+    assert 0 < few <= many < 2 * few
+
+
 def test_what_was_parked_as_a_loop_waits_for_somebody(inbox: Jobs) -> None:
     """
     It has its reason, is not let go with its site, is tried when asked for, and is forgotten like the dead.
@@ -522,7 +555,9 @@ def test_an_inbox_of_an_older_hookd_is_taken_over(inbox: Jobs, tmp_path: Path) -
     id_ = inbox.enqueue(SITE, "note", {"a": 1}).id
     inbox.close()
     with contextlib.closing(sqlite3.connect(inbox.path)) as connection:
-        connection.execute("DROP INDEX jobs_taken")
+        for name in ("jobs_taken", "jobs_in_turn"):
+            connection.execute(f"DROP INDEX {name}")
+        connection.execute("CREATE INDEX jobs_by_due ON jobs (state, due_at)")
         connection.execute("ALTER TABLE jobs DROP COLUMN lane")
         connection.execute("ALTER TABLE jobs DROP COLUMN reason")
         connection.execute("UPDATE schema_version SET version = 1")
@@ -536,6 +571,11 @@ def test_an_inbox_of_an_older_hookd_is_taken_over(inbox: Jobs, tmp_path: Path) -
     assert [(job.id, job.lane, job.reason) for job in taken_over.due(JOB, 9)] == [(id_, None, None)]
     assert taken_over.enqueue(SITE, "other", {}, kind=EVENT, lane="p/x:1").is_new
     taken_over.close()
+    with contextlib.closing(sqlite3.connect(inbox.path)) as connection:
+        found = {
+            name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql <> ''")
+        }
+    assert found == {index.name for index in jobs._JOBS.indexes}
 
 
 def test_counts_lists_and_forgets(inbox: Jobs) -> None:
