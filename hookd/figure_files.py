@@ -5,6 +5,8 @@ prometheus_client looks for the variable when it is imported. So this module, wh
 forks, knows nothing of prometheus_client, nor of `metrics`, which imports it.
 """
 
+import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
@@ -15,17 +17,23 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 ROOT = "/dev/shm"  # memory: a full disk would kill whoever writes a figure
 ROOM_BYTES = 64 * 1024 * 1024  # that has to be free there, so that hookd is not what fills it
 RESERVED_BYTES = 1024 * 1024  # of each kind and process: some 8,000 figures with their labels
+PREFIX = "hookd-metrics-"
+OWNER = "owner"  # the file in it that is locked as long as anybody keeps figures there
 KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemax", "gauge_livemostrecent")
 
 
 def make() -> None:
     """
-    Have all processes that come of this one keep their figures in a fresh directory.
+    Have all processes that come of this one keep their figures in a fresh directory; those of servers that were killed
+    are removed.
 
     Call it before `hookd.metrics` is imported.
     """
+    _sweep()
     has_room = os.access(ROOT, os.W_OK) and shutil.disk_usage(ROOT).free >= ROOM_BYTES
-    os.environ[VARIABLE] = tempfile.mkdtemp(prefix="hookd-metrics-", dir=ROOT if has_room else None)
+    directory = tempfile.mkdtemp(prefix=PREFIX, dir=ROOT if has_room else None)
+    _own(Path(directory))
+    os.environ[VARIABLE] = directory
 
 
 def are_shared() -> bool:
@@ -64,3 +72,37 @@ def remove() -> None:
     Remove the directory, when all processes have ended.
     """
     shutil.rmtree(os.environ[VARIABLE], ignore_errors=True)
+
+
+def _own(directory: Path) -> None:
+    """Lock *directory*, until this process and all that it forks have ended: only the kernel closes the file."""
+    unseen = directory / f"{OWNER}.new"  # nobody is to find it without its lock
+    fd = os.open(unseen, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    unseen.rename(directory / OWNER)
+
+
+def _sweep() -> None:
+    for root in {ROOT, tempfile.gettempdir()}:
+        for directory in Path(root).glob(f"{PREFIX}*"):
+            with contextlib.suppress(OSError):  # it is being made, it is in use, or another one removes it
+                _remove_left(directory)
+
+
+def _remove_left(directory: Path) -> None:
+    """
+    Remove *directory*, if it is ours and nobody's any more.
+
+    Raises:
+        OSError: Somebody has it locked, or it has no lock.
+    """
+    if directory.lstat().st_uid != os.geteuid():
+        return
+    fd = os.open(directory / OWNER, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for path in sorted(directory.iterdir(), key=lambda path: path.name == OWNER):  # last, so that the rest is found
+            path.unlink()
+        directory.rmdir()
+    finally:
+        os.close(fd)

@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import groupby
+from itertools import chain, groupby, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,12 @@ from sqlalchemy import (
     Text,
     Update,
     bindparam,
+    case,
     delete,
     event,
     func,
     insert,
     select,
-    tuple_,
     update,
 )
 
@@ -57,7 +57,7 @@ from hookd.errors import InboxFullError, JobError, StorageError
 from hookd.storage import Database
 
 NAME = "inbox.sqlite"
-SCHEMA = 2
+SCHEMA = 3
 PAYLOAD_BYTES = 65_536
 KEY_CHARACTERS = 200
 DELAY_MAX_S = 30 * 86_400.0
@@ -94,7 +94,7 @@ _JOBS = Table(
     Column("lane", Text),
     Column("reason", Text),
     Index("jobs_by_key", "site", "kind", "name", "key", unique=True),
-    Index("jobs_by_due", "state", "due_at"),
+    Index("jobs_in_turn", "state", "kind", "is_taken", "site", "due_at", "id", "lane"),
     Index("jobs_by_end", "ended_at"),
     Index("jobs_taken", "is_taken", "kind"),
     Index("jobs_of_site", "site", "ended_at"),
@@ -105,6 +105,20 @@ _PARKED = (_C.state == PARKED, func.coalesce(_C.reason, NO_SITE) == NO_SITE)
 # Made once: to make an expression takes longer than to have it executed.
 _INSERT = insert(_JOBS)
 _SAME = select(_C.id, _C.ended_at).where(*(_C[name] == bindparam(name) for name in ("site", "kind", "name", "key")))
+# What is due is read in its order, and no further than to as many as are wanted: what waits may be thousands.
+_WAITS = (_C.state == WAITING, _C.kind == bindparam("kind"), _C.is_taken.is_(False))
+_DUE = (
+    select(_C.due_at, _C.id, _C.lane)
+    .where(*_WAITS, _C.site == bindparam("site"), _C.due_at <= bindparam("now"))
+    .order_by(_C.due_at, _C.id)
+)
+_FIRST_SITE = select(_C.site).where(*_WAITS).order_by(_C.site).limit(1)
+_WAITING_SITES = select(_FIRST_SITE.scalar_subquery().label("site")).cte(recursive=True)
+_NEXT_SITE = _FIRST_SITE.where(_C.site > _WAITING_SITES.c.site).scalar_subquery()
+_WAITING_SITES = _WAITING_SITES.union_all(select(_NEXT_SITE).where(_WAITING_SITES.c.site.is_not(None)))
+_SITES = select(_WAITING_SITES.c.site).where(_WAITING_SITES.c.site.is_not(None))
+_OF_LANES = select(_C.site, _C.lane).where(_C.kind == bindparam("kind"), _C.lane.is_not(None))
+_HELD = _OF_LANES.where(_C.is_taken.is_(True)).union_all(_OF_LANES.where(*_PARKED))
 
 # How much of the inbox a site has, what has ended included: to sum it up at each promise takes longer the more there
 # is.
@@ -130,7 +144,8 @@ class Job:
     One job as it stands; the times are seconds since 1970.
 
     Attributes:
-        key: What makes it the same job as another one of its site and name; None where nothing does.
+        key: What makes it the same job as another one of its site and name; None where nothing does, as with an event
+            that was taken.
         attempt: Number of the run that is next, or is, or was the last.
         first: The attempt from which failures count.
         ended_at: When it was done or given up; None before.
@@ -279,7 +294,7 @@ class Jobs:
             payload: What the job gets.
             delay_s: Seconds until it is due, up to 30 days.
             key: Names the job: as long as one with the same key is known, that is until 7 days after it has ended,
-                nothing is enqueued.
+                nothing is enqueued. An event is known until the consumer takes it: see `take`.
             lane: Those of one site and lane are done one after the other.
             is_limited: Whether the site's quota counts: not for what hookd itself has to tell.
 
@@ -423,28 +438,26 @@ class Jobs:
         Return jobs that are due and that nobody has, at most *most*: the oldest of each site first, then the next ones.
         Of a lane there is the oldest alone, and none while the consumer has one of it, or one is parked for its site.
         """
-        waiting = _C.kind == kind, _C.state == WAITING, _C.is_taken.is_(False), _C.due_at <= time.time()
-        # Looked up once, not for each row: what the consumer has are a few, what waits may be thousands.
-        taken = select(_C.site, _C.lane).where(_C.is_taken.is_(True), _C.kind == kind, _C.lane.is_not(None))
-        parked = select(_C.site, _C.lane).where(*_PARKED, _C.kind == kind, _C.lane.is_not(None))
-        is_free = _C.lane.is_(None) | tuple_(_C.site, _C.lane).not_in(taken.union_all(parked))
-        in_lane = func.row_number().over(
-            partition_by=(_C.site, func.coalesce(_C.lane, _C.id)), order_by=(_C.due_at, _C.id)
-        )
-        heads = select(_C.id, _C.site, _C.due_at, in_lane.label("in_lane")).where(*waiting, is_free).subquery()
-        place = func.row_number().over(partition_by=heads.c.site, order_by=heads.c.due_at)
-        found = select(heads.c.id, heads.c.due_at, place.label("place")).where(heads.c.in_lane == 1).subquery()
-        chosen = select(found).order_by(found.c.place, found.c.due_at).limit(most).subquery()
-        query = select(_JOBS).join(chosen, chosen.c.id == _C.id).order_by(chosen.c.place, chosen.c.due_at)
+        now = time.time()
         with self._database().read() as connection:
-            return [_job(row) for row in connection.execute(query)]
+            sites = connection.scalars(_SITES, {"kind": kind}).all()
+            held = {(site, lane) for site, lane in connection.execute(_HELD, {"kind": kind})} if sites else set()
+            heads = [_heads(connection, {"kind": kind, "site": site, "now": now}, held) for site in sites]
+            turns = (sorted(filter(None, turn)) for turn in zip_longest(*heads))  # one of each site
+            chosen = [id_ for _, id_ in islice(chain.from_iterable(turns), most)]
+            found = {row.id: _job(row) for row in connection.execute(select(_JOBS).where(_C.id.in_(chosen)))}
+        return [found[id_] for id_ in chosen]
 
     def take(self, ids: Sequence[str]) -> None:
         """
         Note that the consumer has these jobs.
+
+        Events lose their key: their hooks may read the object at once, so that one with the same key which comes later
+        may tell of a change that they do not see.
         """
+        key = case((_C.kind == EVENT, None), else_=_C.key)
         with self._database().write() as connection:
-            connection.execute(update(_JOBS).where(_C.id.in_(ids)).values(is_taken=True))
+            connection.execute(update(_JOBS).where(_C.id.in_(ids)).values(is_taken=True, key=key))
 
     def note(self, notes: Iterable[Note]) -> None:
         """
@@ -517,6 +530,18 @@ class Jobs:
             if self._opened is None:
                 self._opened = Database(self._state, NAME, TABLES, version=SCHEMA, is_durable=False, is_tended=True)
             return self._opened
+
+
+def _heads(
+    connection: Connection, wanted: dict[str, Any], held: Collection[tuple[str, str]]
+) -> Iterator[tuple[float, str]]:
+    """When a site's jobs that may be done were due, and their ids: the oldest first, and of a lane that one alone."""
+    lanes = {lane for site, lane in held if site == wanted["site"]}
+    for due_at, id_, lane in connection.execute(_DUE, wanted):
+        if lane not in lanes:
+            yield due_at, id_
+            if lane is not None:
+                lanes.add(lane)
 
 
 def _grow(connection: Connection, row: dict[str, Any], uses: dict[str, Use]) -> None:

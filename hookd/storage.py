@@ -56,7 +56,7 @@ class Database:
         state: The state directory; made if it is not there.
         name: Of the file.
         tables: What is in it. Tables that are missing are made; a change of one that exists is a new *version*: columns
-            that may be null are added to it, nothing else changes.
+            that may be null are added to it, and its indexes are made anew where they have other names.
         version: Of the schema. A file with a higher one was written by a newer hookd.
         is_durable: Whether what was committed outlives a power failure. It costs a disk's flush a transaction, during
             which no other process can write; who can write much at once does without, and calls `flush`.
@@ -207,7 +207,7 @@ class Database:
 
 
 def _add_columns(connection: Connection, tables: MetaData) -> None:
-    """Add the columns, and their indexes, that tables lack which an older hookd made."""
+    """Add the columns and indexes that tables lack which an older hookd made; drop the indexes that are no more."""
     found = inspect(connection)
     for table in tables.sorted_tables:
         if not found.has_table(table.name):
@@ -219,6 +219,10 @@ def _add_columns(connection: Connection, tables: MetaData) -> None:
                 connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
         for index in table.indexes:
             index.create(connection, checkfirst=True)
+        for name in {index["name"] for index in found.get_indexes(table.name)} - {
+            index.name for index in table.indexes
+        }:
+            connection.exec_driver_sql(f"DROP INDEX {name}")
 
 
 # ---- hookd.sqlite: what must not be forgotten --------------------------------------------------------------------

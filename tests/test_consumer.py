@@ -2,12 +2,14 @@
 Durable work with the real thing: a server, its consumer, and everything that can be killed, filled or taken away.
 """
 
+import contextlib
 import json
 import os
 import random
 import re
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -20,8 +22,9 @@ from typing import Any
 import pytest
 import requests
 
-from hookd.consumer import lock
-from hookd.jobs import DEAD, DONE, PARKED, Job, Jobs
+from hookd.consumer import engine, lock
+from hookd.consumer.engine import GIVEN_UP, RECOVERIES_MAX
+from hookd.jobs import DEAD, DONE, NAME, PARKED, Job, Jobs
 from tests.conftest import Server, is_alive
 
 PHONE = "process_client_phone"
@@ -64,6 +67,21 @@ def ended(server: Server, id_: str, state: str = DONE, seconds: float = 30.0) ->
 def runs(server: Server, text: str) -> list[dict[str, Any]]:
     """Return the log lines of runs that printed *text*."""
     return [line for line in server.lines("run") if text in line.get("print", "")]
+
+
+def of_engine(server: Server, question: str, *values: str) -> int:
+    """Return the number that answers *question* in the engine's records."""
+    with contextlib.closing(sqlite3.connect(server.directory / "var" / engine.NAME)) as records:
+        [(number,)] = records.execute(question, values)
+    return int(number)
+
+
+def recorded(server: Server, id_: str) -> bool:
+    return of_engine(server, "SELECT count(*) FROM operation_outputs WHERE output LIKE ?", f"%{id_}%") == 1
+
+
+def given_up(server: Server) -> int:
+    return of_engine(server, "SELECT count(*) FROM workflow_status WHERE status LIKE 'MAX%'")
 
 
 def consumer(server: Server) -> int:
@@ -207,6 +225,59 @@ def test_a_killed_consumer_repeats_what_it_was_doing(serve: Callable[..., Server
     assert again.attempt == 1
     server.wait(lambda: len(runs(server, "began 1.5")) == 1, "the line")  # the first was killed before it ended
     assert len(runs(server, "did before")) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_what_could_not_be_noted_is_noted_by_the_next_consumer(serve: Callable[..., Server], number: int) -> None:
+    """
+    A run whose result is recorded, and that was not written into the inbox when the consumer ended, is not repeated.
+    """
+    server = serve({"jobs/slow.py": SLOW})
+    first = consumer(server)
+    id_ = inbox(server).enqueue("default", "slow", {"for_s": 1}).id
+    server.wait(lambda: job(server, id_).state == "running", "the run")
+
+    with contextlib.closing(sqlite3.connect(server.directory / "var" / NAME)) as held:
+        held.execute("BEGIN IMMEDIATE")
+        server.wait(lambda: recorded(server, id_), "the record")
+        os.kill(first, number)
+        server.wait(lambda: not is_alive(first), "the end", 30)
+        assert job(server, id_).state == "running"
+
+    assert ended(server, id_).attempt == 1
+    assert len(runs(server, "began 1")) == 1
+
+
+@pytest.mark.parametrize("kills", [1, 2])
+def test_a_batch_that_was_begun_too_often_is_a_failure(serve: Callable[..., Server], kills: int) -> None:
+    """
+    What was being done each time that the consumer died counts as one failed attempt, also where the consumer that
+    gives it up dies as well; it is tried again. What is recorded of others that began with it is not repeated.
+    """
+    server = serve({"jobs/slow.py": SLOW, "jobs/note.py": NOTE}, config=f"[jobs.slow]\n{FAST_RETRY}")
+    server.wait(lambda: server.lines("consumer_up") != [], "a consumer")
+    pid = consumer(server)
+    os.kill(pid, signal.SIGSTOP)  # so that both are taken together
+    id_ = inbox(server).enqueue("default", "slow", {"for_s": 2}).id
+    other = inbox(server).enqueue("default", "note", "other").id
+    os.kill(pid, signal.SIGCONT)
+    server.wait(lambda: recorded(server, other) and job(server, id_).state == "running", "the record")
+
+    with contextlib.closing(sqlite3.connect(server.directory / "var" / engine.NAME)) as records, records:
+        records.execute(
+            "UPDATE workflow_status SET recovery_attempts = ? WHERE status = 'PENDING'", [RECOVERIES_MAX + 1]
+        )
+    for _ in range(kills):
+        pid = consumer(server)
+        os.kill(pid, signal.SIGKILL)
+        server.wait(lambda killed=pid: server.consumer() not in (None, killed) and given_up(server) == 1, "the end")  # type: ignore[misc]
+
+    server.wait(lambda: job(server, id_).error != "", "the failure")
+    assert job(server, id_).error == GIVEN_UP
+    again = ended(server, id_)
+    assert (again.attempt, again.error) == (2, "")
+    assert (job(server, other).state, job(server, other).attempt) == (DONE, 1)
+    assert (len(runs(server, "did other")), len(runs(server, "began 2"))) == (1, 1)
 
 
 def test_a_promise_outlives_the_process_that_made_it(serve: Callable[..., Server]) -> None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from hookd.jobs import (
     EVENT,
     JOB,
     KEPT_S,
+    KINDS,
     LOOP,
     PARKED,
     RUNNING,
@@ -125,6 +127,27 @@ def test_a_key_is_free_again_seven_days_after_the_end(inbox: Jobs) -> None:
 
     assert second.is_new
     assert inbox.find(first.id) is None
+
+
+def test_an_event_is_known_until_it_is_taken(inbox: Jobs) -> None:
+    """
+    While it waits, another one with its key is the same; later it is a new one, which waits for its turn. The key of a
+    job counts for longer.
+    """
+    promise = {kind: partial(inbox.enqueue, SITE, "note", 1, key="k", kind=kind, lane="deal:1") for kind in KINDS}
+    first = {kind: promise[kind]() for kind in KINDS}
+    again = {kind: promise[kind]() for kind in KINDS}
+    inbox.take([one.id for one in first.values()])
+
+    after = {kind: promise[kind]() for kind in KINDS}
+
+    assert again == {kind: Promise(first[kind].id, is_new=False) for kind in KINDS}
+    assert after[JOB] == Promise(first[JOB].id, is_new=False)
+    assert after[EVENT].is_new
+    assert promise[EVENT]() == Promise(after[EVENT].id, is_new=False)
+    assert inbox.due(EVENT, 9) == []
+    inbox.note([Note(first[EVENT].id, 1, DONE, 1)])
+    assert [job.id for job in inbox.due(EVENT, 9)] == [after[EVENT].id]
 
 
 def test_a_key_is_one_job_for_many_at_once(tmp_path: Path) -> None:
@@ -463,6 +486,39 @@ def test_events_on_one_object_come_one_at_a_time(inbox: Jobs) -> None:
     assert {job.id for job in inbox.due(EVENT, 9)} == {second, other, alone, elsewhere}
 
 
+def test_what_is_due_is_found_among_thousands(inbox: Jobs) -> None:
+    """
+    To look costs what is returned, not what waits.
+    """
+    ticks: list[None] = []
+
+    def cost_with(number: int) -> int:
+        row: dict[str, Any] = {
+            "kind": EVENT,
+            "name": "other",
+            "key": None,
+            "payload": "{}",
+            "state": WAITING,
+            "error": "",
+        }
+        row |= {"attempt": 1, "first": 1, "is_taken": False, "enqueued_at": 0.0}
+        rows = [
+            {**row, "id": f"{number}-{n:05}", "site": "ab"[n % 2], "lane": f"p/deal:{n // 3}", "due_at": n}
+            for n in range(number)
+        ]
+        with inbox._database().write() as connection:
+            connection.execute(jobs._INSERT, rows)
+            driver: Any = connection.connection.driver_connection  # the only one of this process
+            driver.set_progress_handler(lambda: ticks.append(None), 10)
+        ticks.clear()
+        assert len(inbox.due(EVENT, 20)) == 20
+        return len(ticks)
+
+    few, many = cost_with(100), cost_with(10_000)
+
+    assert 0 < few <= many < 2 * few
+
+
 def test_what_was_parked_as_a_loop_waits_for_somebody(inbox: Jobs) -> None:
     """
     It has its reason, is not let go with its site, is tried when asked for, and is forgotten like the dead.
@@ -499,7 +555,9 @@ def test_an_inbox_of_an_older_hookd_is_taken_over(inbox: Jobs, tmp_path: Path) -
     id_ = inbox.enqueue(SITE, "note", {"a": 1}).id
     inbox.close()
     with contextlib.closing(sqlite3.connect(inbox.path)) as connection:
-        connection.execute("DROP INDEX jobs_taken")
+        for name in ("jobs_taken", "jobs_in_turn"):
+            connection.execute(f"DROP INDEX {name}")
+        connection.execute("CREATE INDEX jobs_by_due ON jobs (state, due_at)")
         connection.execute("ALTER TABLE jobs DROP COLUMN lane")
         connection.execute("ALTER TABLE jobs DROP COLUMN reason")
         connection.execute("UPDATE schema_version SET version = 1")
@@ -513,6 +571,11 @@ def test_an_inbox_of_an_older_hookd_is_taken_over(inbox: Jobs, tmp_path: Path) -
     assert [(job.id, job.lane, job.reason) for job in taken_over.due(JOB, 9)] == [(id_, None, None)]
     assert taken_over.enqueue(SITE, "other", {}, kind=EVENT, lane="p/x:1").is_new
     taken_over.close()
+    with contextlib.closing(sqlite3.connect(inbox.path)) as connection:
+        found = {
+            name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql <> ''")
+        }
+    assert found == {index.name for index in jobs._JOBS.indexes}
 
 
 def test_counts_lists_and_forgets(inbox: Jobs) -> None:

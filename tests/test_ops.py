@@ -3,17 +3,21 @@ What people and monitoring see: the list of points, health, readiness, figures, 
 """
 
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import requests
 
+from hookd import figure_files
 from hookd.points import POINTS
-from tests.conftest import Server, start
+from tests.conftest import Server, command_of, is_alive, start
 
 PHONE = "process_client_phone"
 REQUEST = {"phone": "89001234567", "call_full": {"channel": {"id": "1700000000.11"}}}
@@ -96,6 +100,37 @@ def _is_up(server: Server) -> bool:
         return server.get("readyz").status_code == 200
     except requests.ConnectionError:
         return False
+
+
+def figures(server: Server) -> Path:
+    """Return the directory of the server's figures."""
+    [pid] = server.http()
+    found = Path(figure_files.ROOT).glob(f"{figure_files.PREFIX}*/counter_{pid}.db")
+    return max(found, key=lambda path: path.stat().st_mtime).parent
+
+
+def test_a_start_removes_what_killed_servers_left(serve: Callable[..., Server]) -> None:
+    """
+    A server that is killed leaves its figures in memory: the next start removes them, but as long as one of its
+    processes lives; those of a server that serves stay.
+    """
+    living, killed = serve(), serve()
+    kept, left = figures(living), figures(killed)
+    [http] = killed.http()
+    [gunicorn] = [pid for pid in killed.descendants() if b"gunicorn" in command_of(pid) and pid != http]
+    os.kill(http, signal.SIGSTOP)
+    for pid in (killed.process.pid, gunicorn):
+        os.kill(pid, signal.SIGKILL)
+    killed.process.wait()
+
+    serve()
+    while_one_lives = left.exists()
+    os.kill(http, signal.SIGKILL)
+    killed.wait(lambda: not is_alive(http), "the end")
+    last = serve()
+
+    assert (while_one_lives, left.exists(), kept.exists(), figures(last).exists()) == (True, False, True, True)
+    assert figure(living, "hookd_workers{") >= 1
 
 
 def test_readiness_tells_operators_the_details(serve: Callable[..., Server]) -> None:

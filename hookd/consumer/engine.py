@@ -42,7 +42,16 @@ RARELY_S = 600.0  # DBOS looks for its own schedules, of which there are none
 CONNECTIONS = 8
 BEGUN_S = 10.0  # a batch that was claimed this long ago has a thread, or had one
 STEP = 100  # workflows that are deleted in one transaction
+RECOVERIES_MAX = (
+    20  # of a batch, in 8 minutes if consumer after consumer dies at once: perhaps something in it kills them
+)
 OPEN = ("ENQUEUED", "DELAYED", "PENDING")
+EXCEEDED = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
+FAILED = ("ERROR", EXCEEDED)
+GIVEN_UP = (
+    f"the consumer ended {RECOVERIES_MAX} times while it was at this. See the log, and the kernel's (dmesg), for what "
+    "ended it: want of memory, perhaps."
+)
 
 log = structlog.get_logger("hookd.consumer")
 
@@ -137,7 +146,7 @@ class DurableEngine:
 
     def start(self) -> Mapping[str, Batch]:
         """
-        Begin to work, and adopt what a dead consumer left; return those batches.
+        Begin to work, and adopt what a dead consumer left; return those batches, and those that were given up.
 
         Raises:
             StorageError: The database cannot be used.
@@ -164,10 +173,10 @@ class DurableEngine:
         def batch(attempts: list[list[Json]]) -> None:
             self._work(attempts)  # DBOS takes functions, and marks them; no methods
 
-        self._workflow = DBOS.workflow(name=WORKFLOW)(batch)
+        self._workflow = DBOS.workflow(name=WORKFLOW, max_recovery_attempts=RECOVERIES_MAX)(batch)
         try:
             DBOS.launch()
-            rows = DBOS.list_workflows(name=WORKFLOW, status=list(OPEN), load_output=False)
+            rows = DBOS.list_workflows(name=WORKFLOW, status=[*OPEN, *FAILED], load_output=False)
         except SQLAlchemyError as error:
             raise StorageError(f"{self._state / NAME}: {error}") from error
         return {row.workflow_id: _batch(row) for row in rows}
@@ -186,6 +195,13 @@ class DurableEngine:
         """
         rows = DBOS.list_workflows(workflow_ids=list(ids), load_input=False) if ids else []
         return {row.workflow_id: _batch(row) for row in rows}
+
+    def recorded(self, id_: str) -> Mapping[Attempt, Json]:
+        """
+        Return the results that are recorded of the batch *id_*, which was given up and tells them no more.
+        """
+        steps = [step["output"] for step in DBOS.list_workflow_steps(id_)]
+        return {_attempt(row): value for step in steps for *row, value in step or ()}
 
     def resume(self, ids: Collection[str]) -> None:
         """
@@ -291,13 +307,15 @@ def _attempt(row: Sequence[Json]) -> Attempt:
 
 def _batch(row: WorkflowStatus) -> Batch:
     is_open = row.status in OPEN
-    failed = not is_open and row.status != "SUCCESS"
     attempts = row.input["args"][0] if row.input else ()
-    return Batch(
-        is_open,
-        tuple(_attempt(one) for one in attempts),
-        f"{row.status.lower()}: {row.error or ''}" if failed else "",
-    )
+    return Batch(is_open, tuple(_attempt(one) for one in attempts), "" if is_open else _why(row))
+
+
+def _why(row: WorkflowStatus) -> str:
+    """Why a batch that is not open was given up; "" where it was not."""
+    if row.status == EXCEEDED:
+        return GIVEN_UP
+    return "" if row.status == "SUCCESS" else f"{row.status.lower()}: {row.error or ''}"
 
 
 class JsonSerializer(Serializer):

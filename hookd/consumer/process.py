@@ -246,8 +246,15 @@ class Consumer:
     # ---- from the inbox to the engine ----------------------------------------------------------------------------
 
     def _adopt(self) -> None:
-        """Have the engine go on with what a dead consumer left, and take nothing of that out of the inbox."""
-        for id_, batch in self._engine.start().items():
+        """
+        Have the engine go on with what a dead consumer left, and take nothing of that out of the inbox.
+
+        What it gave up, and did not live to note, is looked after like what is given up later.
+        """
+        left = self._engine.start().items()
+        for id_, batch in sorted(
+            left, key=lambda found: found[1].is_open
+        ):  # what is in two of them is done by the open
             jobs = [job for attempt in batch.attempts if (job := self._job(attempt))]
             self._take(id_, jobs)
 
@@ -459,9 +466,12 @@ class Consumer:
             if taken.since < before
         ]
         found = self._engine.found({taken.batch for _, taken in old})
+        given_up = {id_: self._engine.recorded(id_) for id_, batch in found.items() if batch.error}
         for attempt, taken in old:
-            batch = found.get(taken.batch)
-            if batch is None or not batch.is_open:
+            batch, recorded = found.get(taken.batch), given_up.get(taken.batch, {})
+            if attempt in recorded:  # and it was given up before it was told
+                self._settle(attempt, recorded[attempt])
+            elif batch is None or not batch.is_open:
                 self._settle_lost(attempt, taken, batch.error if batch else "")
         self._engine.resume([id_ for id_, batch in found.items() if batch.is_open])
         if self._jobs.has_parked(sites):
@@ -473,7 +483,7 @@ class Consumer:
         if not error:
             self._notes.add(Note(attempt.job, attempt.number, WAITING, attempt.number))
             self._forget_taken(attempt)
-        elif site:  # its result could not be recorded, or it took the whole consumer with it a hundred times
+        elif site:  # its result could not be recorded, or it took consumer after consumer with it
             point = work_point(EVENTS if taken.job.kind == EVENT else JOBS, taken.job.name)
             self._settle(attempt, _failed(taken.job, point, site, error).document())
         else:

@@ -115,8 +115,8 @@ class Event:
     @property
     def key(self) -> str:
         """
-        What two deliveries of the same event have in common; two changes in one second count as one, which is harmless:
-        both say no more than which object to read.
+        What two deliveries of the same event have in common, but also two changes in one second: they may count as one
+        as long as the hook that answers them has not begun to read the object.
         """
         parts = [self.claim.member_id, self.handler_id, self.code, self.at, _sorted(self.data)]
         return hashlib.sha256(documents.dump(parts)).hexdigest()

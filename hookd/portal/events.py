@@ -2,8 +2,8 @@
 Events come in: read, believed, written down, and only then answered.
 
 The portal sends an event once and reads nothing but the status, so all that is left to do waits in the inbox: one row,
-whose key is what two deliveries of the same event have in common. An event that no hook answers leaves no row. Tokens
-of the event are not kept: hooks that answer events act as the app.
+whose key is what two deliveries of the same event have in common, until the consumer takes it. An event that no hook
+answers leaves no row. Tokens of the event are not kept: hooks that answer events act as the app.
 """
 
 from collections.abc import Sequence
