@@ -43,7 +43,6 @@ from sqlalchemy import (
     Text,
     Update,
     bindparam,
-    case,
     delete,
     event,
     func,
@@ -144,8 +143,7 @@ class Job:
     One job as it stands; the times are seconds since 1970.
 
     Attributes:
-        key: What makes it the same job as another one of its site and name; None where nothing does, as with an event
-            that was taken.
+        key: What makes it the same job as another one of its site and name; None where nothing does.
         attempt: Number of the run that is next, or is, or was the last.
         first: The attempt from which failures count.
         ended_at: When it was done or given up; None before.
@@ -294,7 +292,7 @@ class Jobs:
             payload: What the job gets.
             delay_s: Seconds until it is due, up to 30 days.
             key: Names the job: as long as one with the same key is known, that is until 7 days after it has ended,
-                nothing is enqueued. An event is known until the consumer takes it: see `take`.
+                nothing is enqueued.
             lane: Those of one site and lane are done one after the other.
             is_limited: Whether the site's quota counts: not for what hookd itself has to tell.
 
@@ -451,13 +449,9 @@ class Jobs:
     def take(self, ids: Sequence[str]) -> None:
         """
         Note that the consumer has these jobs.
-
-        Events lose their key: their hooks may read the object at once, so that one with the same key which comes later
-        may tell of a change that they do not see.
         """
-        key = case((_C.kind == EVENT, None), else_=_C.key)
         with self._database().write() as connection:
-            connection.execute(update(_JOBS).where(_C.id.in_(ids)).values(is_taken=True, key=key))
+            connection.execute(update(_JOBS).where(_C.id.in_(ids)).values(is_taken=True))
 
     def note(self, notes: Iterable[Note]) -> None:
         """

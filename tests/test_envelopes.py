@@ -212,6 +212,13 @@ def test_the_same_event_has_the_same_key() -> None:
     assert len({first.key, *(other.key for other in others)}) == 6
 
 
+def test_an_event_without_a_time_is_like_no_other() -> None:
+    """
+    Nothing tells two changes of an object from one that is told twice: neither may be lost.
+    """
+    assert event(ts=None).key is None
+
+
 @pytest.mark.parametrize("fields", payloads.DETAIL_ACTIVITIES, ids=lambda fields: fields["PLACEMENT"])
 def test_takes_the_reference_s_placements(fields: dict[str, str]) -> None:
     """
@@ -388,4 +395,5 @@ def test_whatever_comes_is_read_or_refused(fields: dict[str, Json], auth: dict[s
         documents.dump(found.document())
         assert found.claim == dataclasses.replace(found.claim)
         if isinstance(found, Event):
-            assert (len(found.key), isinstance(found.object_key, str)) == (64, True)
+            assert (found.key is None) == (found.at is None)
+            assert isinstance(found.object_key, str)

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ from hookd.jobs import (
     EVENT,
     JOB,
     KEPT_S,
-    KINDS,
     LOOP,
     PARKED,
     RUNNING,
@@ -127,27 +125,6 @@ def test_a_key_is_free_again_seven_days_after_the_end(inbox: Jobs) -> None:
 
     assert second.is_new
     assert inbox.find(first.id) is None
-
-
-def test_an_event_is_known_until_it_is_taken(inbox: Jobs) -> None:
-    """
-    While it waits, another one with its key is the same; later it is a new one, which waits for its turn. The key of a
-    job counts for longer.
-    """
-    promise = {kind: partial(inbox.enqueue, SITE, "note", 1, key="k", kind=kind, lane="deal:1") for kind in KINDS}
-    first = {kind: promise[kind]() for kind in KINDS}
-    again = {kind: promise[kind]() for kind in KINDS}
-    inbox.take([one.id for one in first.values()])
-
-    after = {kind: promise[kind]() for kind in KINDS}
-
-    assert again == {kind: Promise(first[kind].id, is_new=False) for kind in KINDS}
-    assert after[JOB] == Promise(first[JOB].id, is_new=False)
-    assert after[EVENT].is_new
-    assert promise[EVENT]() == Promise(after[EVENT].id, is_new=False)
-    assert inbox.due(EVENT, 9) == []
-    inbox.note([Note(first[EVENT].id, 1, DONE, 1)])
-    assert [job.id for job in inbox.due(EVENT, 9)] == [after[EVENT].id]
 
 
 def test_a_key_is_one_job_for_many_at_once(tmp_path: Path) -> None:

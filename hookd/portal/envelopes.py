@@ -113,11 +113,15 @@ class Event:
         return fields if isinstance(fields, dict) else {}
 
     @property
-    def key(self) -> str:
+    def key(self) -> str | None:
         """
-        What two deliveries of the same event have in common, but also two changes in one second: they may count as one
-        as long as the hook that answers them has not begun to read the object.
+        What two deliveries of the same event have in common; None where it does not say when it happened.
+
+        Two changes in one second count as one. Both say no more than which object to read, and the hook reads it when
+        that second is over (`events`).
         """
+        if self.at is None:
+            return None
         parts = [self.claim.member_id, self.handler_id, self.code, self.at, _sorted(self.data)]
         return hashlib.sha256(documents.dump(parts)).hexdigest()
 
