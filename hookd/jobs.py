@@ -96,7 +96,6 @@ _JOBS = Table(
     Index("jobs_in_turn", "state", "kind", "is_taken", "site", "due_at", "id", "lane"),
     Index("jobs_by_end", "ended_at"),
     Index("jobs_taken", "is_taken", "kind"),
-    Index("jobs_of_site", "site", "ended_at"),
 )
 _C = _JOBS.c
 # For their site; those of an older hookd have no reason.
@@ -119,22 +118,39 @@ _SITES = select(_WAITING_SITES.c.site).where(_WAITING_SITES.c.site.is_not(None))
 _OF_LANES = select(_C.site, _C.lane).where(_C.kind == bindparam("kind"), _C.lane.is_not(None))
 _HELD = _OF_LANES.where(_C.is_taken.is_(True)).union_all(_OF_LANES.where(*_PARKED))
 
-# How much of the inbox a site has, what has ended included: to sum it up at each promise takes longer the more there
-# is.
-_SIZES = Table("jobs_sizes", TABLES, Column("site", Text, primary_key=True), Column("bytes", Integer, nullable=False))
-_SIZE = func.sum(func.length(_C.payload) + ROW_BYTES)
-_MORE = update(_SIZES).where(_SIZES.c.site == bindparam("whose")).values(bytes=_SIZES.c.bytes + bindparam("more"))
-_SIZE_OF = select(_SIZES.c.bytes).where(_SIZES.c.site == bindparam("site"))
-# What has not ended is counted, by an index, and no further than to the limit.
-_UNENDED = select(_C.id).where(_C.site == bindparam("site"), _C.ended_at.is_(None)).limit(bindparam("most")).subquery()
-_USE_OF = select(select(func.count()).select_from(_UNENDED).scalar_subquery(), _SIZE_OF.scalar_subquery())
+# What a site has: to count it and to sum it up at each promise takes longer the more there is, and whoever changes jobs
+# here and there would forget it.
+_USES = Table(
+    "jobs_uses",
+    TABLES,
+    Column("site", Text, primary_key=True),
+    Column("waiting", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+)
+_USE_OF = select(_USES.c.waiting, _USES.c.bytes).where(_USES.c.site == bindparam("site"))
+_SIZE = f"length({{0}}payload) + {ROW_BYTES}"
+_COUNTING = (
+    f"""CREATE TRIGGER jobs_added AFTER INSERT ON jobs BEGIN
+        INSERT INTO jobs_uses VALUES (new.site, new.ended_at IS NULL, {_SIZE.format("new.")})
+        ON CONFLICT (site) DO UPDATE SET waiting = waiting + excluded.waiting, bytes = bytes + excluded.bytes;
+    END""",
+    """CREATE TRIGGER jobs_ended AFTER UPDATE OF ended_at ON jobs WHEN (old.ended_at IS NULL) <> (new.ended_at IS NULL)
+    BEGIN
+        UPDATE jobs_uses SET waiting = waiting + (new.ended_at IS NULL) - (old.ended_at IS NULL) WHERE site = new.site;
+    END""",
+    f"""CREATE TRIGGER jobs_forgotten AFTER DELETE ON jobs BEGIN
+        UPDATE jobs_uses SET waiting = waiting - (old.ended_at IS NULL), bytes = bytes - ({_SIZE.format("old.")})
+        WHERE site = old.site;
+    END""",
+)
 
 
-@event.listens_for(_SIZES, "after_create")
-def _sum_up(table: Table, connection: Connection, **options: Any) -> None:
+@event.listens_for(_USES, "after_create")
+def _begin_to_count(table: Table, connection: Connection, **options: Any) -> None:
     """Begin with what an older hookd left."""
-    known = select(_C.site, _SIZE).group_by(_C.site)
-    connection.execute(insert(_SIZES).from_select(["site", "bytes"], known))
+    known = f"SELECT site, sum(ended_at IS NULL), sum({_SIZE.format('')}) FROM jobs GROUP BY site"
+    for statement in ("DROP TABLE IF EXISTS jobs_sizes", f"INSERT INTO jobs_uses {known}", *_COUNTING):
+        connection.exec_driver_sql(statement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +360,7 @@ class Jobs:
                     order.error = self._over_quota(connection, order.row["site"], uses) if order.is_limited else None
                 if known is None and order.error is None:
                     connection.execute(_INSERT, order.row)
-                    _grow(connection, order.row, uses)
+                    _grow(order.row, uses)
                 promises.append(Promise(known or order.row["id"], is_new=known is None))
         return promises
 
@@ -391,10 +407,8 @@ class Jobs:
         """
         Return what each site has.
         """
-        unended = select(_C.site, func.count().label("number")).where(_C.ended_at.is_(None)).group_by(_C.site)
         with self._database().read() as connection:
-            waiting = {row.site: row.number for row in connection.execute(unended)}
-            return {row.site: Use(waiting.get(row.site, 0), row.bytes) for row in connection.execute(select(_SIZES))}
+            return {row.site: Use(row.waiting, row.bytes) for row in connection.execute(select(_USES))}
 
     def retry(self, id_: str) -> bool:
         """
@@ -508,8 +522,8 @@ class Jobs:
         if quota is None:
             return None
         if site not in uses:
-            waiting, size = connection.execute(_USE_OF, {"site": site, "most": quota.waiting}).one()
-            uses[site] = Use(waiting, size or 0)
+            row = connection.execute(_USE_OF, {"site": site}).one_or_none()
+            uses[site] = Use(row.waiting, row.bytes) if row else Use()
         over = uses[site].over(quota)
         return InboxFullError(site, over, uses[site].waiting, uses[site].bytes // MEGABYTE) if over else None
 
@@ -538,20 +552,15 @@ def _heads(
                 lanes.add(lane)
 
 
-def _grow(connection: Connection, row: dict[str, Any], uses: dict[str, Use]) -> None:
-    """Note that a site has one job more."""
-    site, size = row["site"], len(row["payload"]) + ROW_BYTES
-    if not connection.execute(_MORE, {"whose": site, "more": size}).rowcount:
-        connection.execute(insert(_SIZES).values(site=site, bytes=size))
-    if site in uses:
-        uses[site] = Use(uses[site].waiting + 1, uses[site].bytes + size)
+def _grow(row: dict[str, Any], uses: dict[str, Use]) -> None:
+    """Note in *uses* that a site has one job more."""
+    if row["site"] in uses:
+        use = uses[row["site"]]
+        uses[row["site"]] = Use(use.waiting + 1, use.bytes + len(row["payload"]) + ROW_BYTES)
 
 
 def _forget(connection: Connection, ids: Collection[str]) -> None:
-    sizes = connection.execute(select(_C.site, _SIZE).where(_C.id.in_(ids)).group_by(_C.site)).all()
     connection.execute(delete(_JOBS).where(_C.id.in_(ids)))
-    for site, size in sizes:
-        connection.execute(_MORE, {"whose": site, "more": -size})
 
 
 def check_name(name: str, known: Collection[str]) -> None:

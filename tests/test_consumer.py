@@ -257,7 +257,9 @@ def test_a_batch_that_was_begun_too_often_is_a_failure(serve: Callable[..., Serv
     server = serve({"jobs/slow.py": SLOW, "jobs/note.py": NOTE}, config=f"[jobs.slow]\n{FAST_RETRY}")
     server.wait(lambda: server.lines("consumer_up") != [], "a consumer")
     pid = consumer(server)
-    os.kill(pid, signal.SIGSTOP)  # so that both are taken together
+    with contextlib.closing(sqlite3.connect(server.directory / "var" / NAME, timeout=30)) as lock:
+        lock.execute("BEGIN IMMEDIATE")  # it must not be stopped while it writes
+        os.kill(pid, signal.SIGSTOP)  # so that both are taken together
     id_ = inbox(server).enqueue("default", "slow", {"for_s": 2}).id
     other = inbox(server).enqueue("default", "note", "other").id
     os.kill(pid, signal.SIGCONT)

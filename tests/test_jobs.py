@@ -354,8 +354,10 @@ def test_an_inbox_of_an_older_hookd_is_counted(tmp_path: Path) -> None:
     older.note([Note(ids[0], 1, DONE, 1)])
     older.close()
     with contextlib.closing(sqlite3.connect(older.path)) as connection:
-        connection.execute("DROP TABLE jobs_sizes")
-        connection.execute("DROP INDEX jobs_of_site")
+        connection.execute("DROP TABLE jobs_uses")
+        for name in ("added", "ended", "forgotten"):
+            connection.execute(f"DROP TRIGGER jobs_{name}")
+        connection.execute("CREATE TABLE jobs_sizes (site TEXT, bytes INTEGER)")
         connection.commit()
 
     inbox = limited(tmp_path, waiting=2)
