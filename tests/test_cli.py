@@ -544,6 +544,48 @@ def test_check_refuses_files_that_it_does_not_read(wrong: Place) -> None:
     )
 
 
+def test_check_warns_of_replies_that_no_point_takes(place: Place) -> None:
+    """
+    A literal key that the point's reply has not, or a literal that is no dict, is told with its line and what is meant;
+    what may be right is not: keys of the request, points and kinds of hooks that take anything, functions beside.
+    """
+    place.write(
+        "hooks/process_client_phone.py",
+        "def shortened(number):\n    return {'number': number[-4:]}\n\n\n"
+        "def process_client_phone(request):\n"
+        "    if request['phone'] == '1':\n        return '603'\n"
+        "    if request['phone'] == '2':\n        return {**request, 'phon': 1}\n"
+        "    stage = request.get('call_stage')\n    new = request['new']\n"
+        "    return {**shortened('1'), 'phone': '1', 'call_stage': stage, 'new': new}\n",
+    )
+    place.write("hooks/need_registration.py", "def need_registration(request):\n    return False\n")
+    task = "process_task_creation_params"
+    place.write(f"hooks/{task}.py", f"def {task}(request):\n    return {{'TITLE': 'a'}} if request else ['a']\n")
+    for name in ("customize_activity", "customize_attach_record_url", "post_registration"):
+        place.write(f"hooks/{name}.py", f"def {name}(request):\n    return {{'UF_CRM_TRUNK': 1}}\n")
+    place.write("hooks/jobs/note.py", "def note(job):\n    return 5\n")
+    place.write("hooks/events/oncrmleadadd.py", "def oncrmleadadd(event):\n    return {'done': 1}\n")
+    place.write("hooks/placements/call_card.py", "def call_card(placement):\n    return {'template': 'a.html'}\n")
+    place.write("hooks/templates/a.html", "hello")
+
+    ended = place.hookd("check")
+
+    instead = "Return a dict of what you change, such as"
+    assert ended.err.splitlines() == [
+        "warning: hooks/need_registration.py:2: this returns False, which is a boolean. "
+        f'{instead} {{"result": False}}, or nothing to change nothing.',
+        "warning: hooks/process_client_phone.py:9: reply /phon: this point has no such key; did you mean phone? "
+        "Keys: phone.",
+        'warning: hooks/process_client_phone.py:7: this returns "603", which is a string. '
+        f'{instead} {{"phone": "603"}}, or nothing to change nothing.',
+        f"warning: hooks/{task}.py:2: reply /TITLE: the fields of the task go one level deeper: "
+        'return {"fields": {"TITLE": …}}.',
+        f'warning: hooks/{task}.py:2: this returns ["a"], which is a list. '
+        f'{instead} {{"fields": …}}, or nothing to change nothing.',
+    ]
+    assert (ended.code, ended.out) == (0, "9 hooks: 0 problems, 5 warnings\n")
+
+
 def test_warnings_alone_are_fine(place: Place) -> None:
     """
     What is legal does not fail a build, a lib file that nobody uses included.
