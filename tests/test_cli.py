@@ -711,6 +711,26 @@ def test_run_uses_the_file_as_it_is_now(place: Place) -> None:
     assert ended.out.startswith("outcome: fallback (load)\n")
 
 
+@pytest.mark.parametrize(("command", "code"), [("run process_client_phone", 0), ("test", 1), ("simulate missed", 0)])
+def test_broken_settings_of_hooks_are_told_and_nothing_stops(place: Place, command: str, code: int) -> None:
+    """
+    Whoever tries a hook learns that its settings could not be read, once; the hook runs without, as the server runs it.
+    """
+    place.write("hooks/process_client_phone.py", PHONE_HOOK)
+    place.write("hooks/settings.toml", "[process_client_phone]\noutside_line = yes\n")
+    cut = {"request": {"phone": "9123"}, "reply": {"phone": "123"}}
+    place.write("hooks/tests/process_client_phone/cut.json", cut)
+    place.write("hooks/tests/process_client_phone/as-it-is.json", {**cut, "reply": {"phone": "9123"}})
+
+    ended = place.hookd(*command.split())
+
+    assert ended.err.splitlines()[:1] == [
+        "hooks/settings.toml: is no TOML: Invalid value (at line 2, column 16). Hooks run without settings."
+    ]
+    assert (ended.code, ended.err.count("settings.toml")) == (code, 1)
+    assert place.hookd("check").code == 1
+
+
 def test_run_without_a_hook_says_how_to_make_one(place: Place) -> None:
     """
     No hook is no error. Old names of points work.

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import structlog
 
+from hookd.cli.output import complain, located
 from hookd.errors import SettingsError, UsageError
 from hookd.names import meant
 from hookd.service import Service
@@ -63,6 +64,8 @@ def with_site(args: argparse.Namespace, work: Callable[[Service, Site], Awaitabl
     """
     Return what *work* makes of the site that `--site` names.
 
+    What is wrong beside the hooks, settings.toml above all, is told once; the work is done as the server would do it.
+
     Raises:
         SettingsError: The settings are wrong.
         SandboxError: The sandbox cannot be started.
@@ -74,6 +77,8 @@ def with_site(args: argparse.Namespace, work: Callable[[Service, Site], Awaitabl
         site = service.sites.get(args.site)
         if site is None:
             raise SettingsError(service.sites.unusable[args.site])
+        for problem in site.hooks.snapshot.problems:
+            complain(located(problem, site.hooks.directory))
         return await work(service, site)
 
     return run(settings, with_service, only=args.site)
