@@ -189,6 +189,65 @@ def test_asks_the_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "is taken by a program that is not hookd" in found["server"][0]["message"]
 
 
+def test_knows_the_hookd_of_another_installation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A hookd that is ready, but keeps its state elsewhere, is not this installation's.
+    """
+    other, own = tmp_path / "other", tmp_path / "own"
+    other.mkdir()
+    own.mkdir()
+    server = start(other)
+    try:
+        code, found = diagnose(own, capsys, bind=f"127.0.0.1:{server.port}")
+    finally:
+        server.stop()
+
+    what = f"127.0.0.1:{server.port} is taken by the hookd of another installation: its state is {other / 'var'}, "
+    assert code == 1
+    assert found["server"] == [
+        {
+            "check": "server",
+            "verdict": "failure",
+            "message": f"{what}this one's {own / 'var'}",
+            "remedy": "Stop it, or set another bind.",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "wrong"),
+    [
+        ("bind = 5\nstat = 1\n", ["bind = 5: ", "stat: there is no such setting; did you mean state? "]),
+        ("[site\n", ["is no TOML: "]),
+        ("[points.nix]\ntimeout_s = 1\n", ["[points.nix]: there is no such point"]),
+    ],
+)
+def test_looks_at_the_machine_where_the_settings_are_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], config: str, wrong: list[str]
+) -> None:
+    """
+    Each fault of hookd.toml is a failure, for people and programs; what needs no settings is looked at all the same.
+    """
+    path = tmp_path / "hookd.toml"
+    path.write_text(config)
+    (tmp_path / "hooks").mkdir()
+
+    code = cli.main(["doctor", "--format", "json", "--config", str(path)])
+    document = json.loads(capsys.readouterr().out)
+    text_code = cli.main(["doctor", "--config", str(path)])
+    lines = capsys.readouterr().out.splitlines()
+
+    faults = [one for one in document["checks"] if one["check"] == "settings"]
+    assert (code, text_code, document["verdict"]) == (1, 1, "failure")
+    assert verdicts(faults) == ["failure"] * len(wrong)
+    for fault, part in zip(faults, wrong, strict=True):
+        assert fault["message"].startswith(f"{path}: {part}")
+        assert f"FAILURE  settings    {fault['message']}" in lines
+    rest = {one["check"]: one["verdict"] for one in document["checks"] if one["check"] != "settings"}
+    assert list(rest) == ["python", "kernel", "isolation", "user", "clock", "schemas"]
+    assert "failure" not in rest.values()
+
+
 def test_tells_open_sites_and_web_servers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     A site without a token on an address that others reach is a failure.
