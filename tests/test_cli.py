@@ -634,6 +634,33 @@ def test_run_shows_what_a_hook_did(place: Place) -> None:
     )
 
 
+def test_set_gives_text_where_portals_post_text(place: Place) -> None:
+    """
+    Numbers that are set in what a portal posts come as text, as written, at any depth; all else is the JSON it is.
+    """
+    shown = "    for key in sorted({name}):\n        print(key, repr({name}[key]))\n"
+    for kind, code in (("event", "oncrmleadadd"), ("placement", "call_card"), ("job", "note")):
+        place.write(f"hooks/{kind}s/{code}.py", f"def {code}({kind}):\n" + shown.format(name=kind))
+
+    def run(hook: str, *changes: str) -> dict[str, str]:
+        arguments = [word for change in changes for word in ("--set", change)]
+        lines = place.hookd("run", hook, *arguments, "--format", "json").json()["print"].splitlines()
+        return {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
+
+    data = '{"ID": 17, "LIST": [1.5, true]}'
+    event = run("events/oncrmleadadd", f"data={data}", "fields.ID=17", "fields.SUM=1.50", "fields.OFF=false", "at=5")
+    page = run("placements/call_card", "options=" + data, "raw.ID=007", 'form={"note": 5, "on": true}', "user_id=7")
+    job = run("jobs/note", "payload.ID=17")
+
+    assert event["data"] == "{'ID': '17', 'LIST': ['1.5', 'true']}"
+    assert event["fields"] == "{'ID': '17', 'SUM': '1.50', 'OFF': 'false'}"
+    assert event["at"] == "5"
+    assert page["options"] == "{'ID': '17', 'LIST': ['1.5', True]}"
+    assert page["raw"].endswith("'ID': '007'}")
+    assert (page["form"], page["user_id"]) == ("{'note': '5', 'on': 'true'}", "7")
+    assert job["payload"] == "{'ID': 17}"
+
+
 def test_run_takes_the_body_as_http_does(place: Place) -> None:
     """
     A file or standard input holds the posted body, wrapped or not; the site's settings apply, and JSON is whole.

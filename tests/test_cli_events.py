@@ -124,7 +124,7 @@ def test_runs_a_hook_on_what_a_portal_posts(site: Path) -> None:
     ]
 
     assert told == [
-        "got ONCRMLEADDELETE {'ID': 17} 7",
+        "got ONCRMLEADDELETE {'ID': '17'} 7",
         "got ONCRMLEADADD {'ID': '27'} None",
         "got ONCRMLEADADD {'ID': 27} None",
         "got ONCRMLEADUPDATE {'ID': '365'} None",
