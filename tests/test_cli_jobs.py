@@ -81,6 +81,30 @@ def test_lists_jobs(site: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("command", ["jobs", "events"])
+def test_a_site_that_does_not_exist_is_usage(site: Path, command: str) -> None:
+    """
+    A mistyped site is told with the nearest and all others; what a site that is gone left behind is listed still.
+    """
+    (site / "sites" / "acme").mkdir(parents=True)
+    inbox = Jobs(site / "var")
+    inbox.enqueue("gone", "note", 1)
+    inbox.close()
+
+    wrong = hookd(site, command, "list", "--site", "acmee", "--format", "json")
+    empty = hookd(site, command, "list", "--site", "acme")
+    gone = hookd(site, "jobs", "list", "--site", "gone")
+
+    assert (wrong.returncode, wrong.stdout, wrong.stderr) == (
+        2,
+        "",
+        "hookd: there is no site 'acmee'; did you mean acme? Sites: default, acme\n",
+    )
+    assert (empty.returncode, empty.stdout) == (0, "")
+    assert empty.stderr.startswith(f"there is no such {command[:-1]}\n")
+    assert [line.split()[1] for line in gone.stdout.splitlines()] == ["site", "gone"]
+
+
 def test_shows_a_job(site: Path) -> None:
     """
     All that is known of a job is one document.

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from hookd.cli.arguments import add_config, add_format, add_site, count
 from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json, print_table
-from hookd.cli.session import read_settings
+from hookd.cli.session import read_settings, site_directory
 from hookd.consumer import lock
 from hookd.documents import Json
 from hookd.errors import UsageError
@@ -75,6 +75,8 @@ def list_(args: argparse.Namespace) -> int:
     inbox = open_inbox(settings)
     wanted = {"site": args.site, "state": args.state, "name": args.name, "most": args.limit, "kind": noun.kind}
     found = inbox.all(**wanted) if inbox else []
+    if args.site and not found:  # of a site that is gone, what is left is listed
+        site_directory(settings, args.site)
     if args.format == "json":
         print_json([_document(job) for job in reversed(found)])
         return OK

@@ -18,7 +18,7 @@ from hookd.cli import recorded
 from hookd.cli.arguments import add_config, add_format, add_site, count, hook
 from hookd.cli.output import OK, complain, print_json, shown
 from hookd.cli.recorded import Recorded
-from hookd.cli.session import read_settings, with_site
+from hookd.cli.session import read_settings, site_directory, with_site
 from hookd.differences import shown as value_shown
 from hookd.documents import Json, dump
 from hookd.history import Entry, History, Wanted
@@ -77,6 +77,8 @@ def runs(args: argparse.Namespace) -> int:
         since=args.since and (args.since if args.since.tzinfo else args.since.replace(tzinfo=zone)),
     )
     with History(settings) as history:
+        if args.site and not history.latest(Wanted(site=args.site), 1):  # of a site that is gone, runs are left
+            site_directory(settings, args.site)
         if args.follow:
             _follow(history, wanted, args, zone)
         entries = history.latest(wanted, args.limit)

@@ -43,6 +43,19 @@ def read_settings(args: argparse.Namespace) -> Settings:
     return load(find_config(args.config, os.environ, working), working)
 
 
+def site_directory(settings: Settings, site: str) -> Path:
+    """
+    Return where *site* is.
+
+    Raises:
+        UsageError: There is no such site.
+    """
+    found = {DEFAULT_SITE: settings.base, **site_directories(settings.sites)}
+    if site not in found:
+        raise UsageError(f"there is no site {site!r}{meant(site, found)} Sites: {', '.join(found)}")
+    return found[site]
+
+
 def hooks_directory(settings: Settings, site: str) -> Path:
     """
     Return where the hooks of *site* are.
@@ -51,10 +64,8 @@ def hooks_directory(settings: Settings, site: str) -> Path:
         UsageError: There is no such site.
         SettingsError: The directory is not there.
     """
-    found = {DEFAULT_SITE: settings.base, **site_directories(settings.sites)}
-    if site not in found:
-        raise UsageError(f"there is no site {site!r}{meant(site, found)} Sites: {', '.join(found)}")
-    directory = settings.hooks if site == DEFAULT_SITE else found[site] / "hooks"
+    base = site_directory(settings, site)
+    directory = settings.hooks if site == DEFAULT_SITE else base / "hooks"
     if not directory.is_dir():
         raise SettingsError(f"{directory}: there is no such directory; the hooks of site {site} are looked for there")
     return directory
