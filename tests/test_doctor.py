@@ -53,7 +53,7 @@ def test_every_check_says_something(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert code == 0
     assert list(found) == [check.name for check in CHECKS]
     assert all((one["verdict"] == "ok") == (one["remedy"] is None) for each in found.values() for one in each)
-    assert found["hooks"] == [{"check": "hooks", "verdict": "ok", "message": "1 hooks can be used", "remedy": None}]
+    assert found["hooks"] == [{"check": "hooks", "verdict": "ok", "message": "1 hook can be used", "remedy": None}]
     assert verdicts(found["server"]) == ["warning"]
     assert found["isolation"][0]["message"].startswith("L")
 
@@ -103,6 +103,22 @@ def test_names_what_is_wrong_in_files(tmp_path: Path, capsys: pytest.CaptureFixt
     assert found["hooks"][0]["remedy"] == f"chmod o-w {hooks}"
     assert [one["verdict"] for one in found["sites"]] == ["failure", "ok"]
     assert "nonsense: there is no such setting" in found["sites"][0]["message"]
+
+
+def test_counts_the_files_with_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    What is counted are files: the directory that they are in is none, though its rights are looked at.
+    """
+    (tmp_path / "secrets").mkdir(mode=0o700)
+
+    _, none = diagnose(tmp_path, capsys)
+    (tmp_path / "secrets" / "KEY").touch(mode=0o600)
+    _, one = diagnose(tmp_path, capsys)
+
+    assert [each["message"] for each in (*none["secrets"], *one["secrets"])] == [
+        "0 files with tokens or secrets, none open to other users",
+        "1 file with tokens or secrets, none open to other users",
+    ]
 
 
 def test_names_hooks_in_quarantine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
