@@ -13,7 +13,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from hookd import __version__, cases, samples, scaffold, settings
 from hookd.cli import junit
 from hookd.cli import points as points_command
 from hookd.errors import Problem, SampleError
-from hookd.points import POINTS
+from hookd.points import POINTS, work_point
 
 COMMAND_S = 120.0
 
@@ -384,7 +384,7 @@ def test_every_setting_stands_in_the_new_file_with_its_default(tmp_path: Path) -
     )
     assert set(table["site"]) == {row.name for row in settings.SITE_SETTINGS} - hidden
     assert set(table["points"]["process_client_phone"]) == {row.name for row in settings.POINT_SETTINGS}
-    assert table["placements"]["call_card"] == {"timeout_s": 0.5}
+    assert set(table["placements"]["call_card"]) == {"timeout_s"}
     assert table["events"]["crm_lead"] == {row.name: row.default for row in settings.EVENT_SETTINGS}
     assert table["jobs"]["call_back"] == {row.name: row.default for row in settings.JOB_SETTINGS}
     shown = {
@@ -401,6 +401,39 @@ def test_every_setting_stands_in_the_new_file_with_its_default(tmp_path: Path) -
     }
     assert {name: getattr(loaded, name) for name in shown} == {name: getattr(plain, name) for name in shown}
     assert (plain.site.tokens, loaded.site.tokens) == ((), ("a-token-of-enough-characters",))
+
+
+def test_what_the_new_file_shows_as_a_default_is_the_default(tmp_path: Path) -> None:
+    """
+    With every line active that does not call itself an example, everything is as with an empty file: for the
+    installation, for a site, and for a point, a job, events and a page without a table of their own.
+    """
+    defaults = re.sub(r"(?m)^# (?=(\w+ = |\[)(?!.*# an example$))", "", scaffold.config())
+    path = tmp_path / "hookd.toml"
+    (tmp_path / "hooks").mkdir()
+    path.write_text("")
+    empty = settings.load(path, tmp_path)
+
+    path.write_text(defaults)
+    shown = settings.load(path, tmp_path)
+
+    def of_site(found: settings.Settings) -> dict[str, Any]:
+        tables = {"points", "jobs", "events", "files"}
+        return {name: getattr(found.site, name) for name in found.site.__slots__ if name not in tables}
+
+    assert replace(shown, site=empty.site) == empty
+    assert of_site(shown) == of_site(empty)
+    phone, page = POINTS["process_client_phone"], work_point("placements", "call_card")
+    assert shown.site.points == {
+        phone.name: settings.PointSettings(phone.timeout_s, None, empty.site.isolation, empty.site.record),
+        page.name: settings.PointSettings(page.timeout_s),
+    }
+    # What a job and events have without a table: `runner.work_settings`.
+    assert shown.site.jobs == {"call_back": settings.JobSettings(work_point("jobs", "call_back").timeout_s)}
+    assert shown.site.events == {"crm_lead": settings.JobSettings(work_point("events", "crm_lead").timeout_s)}
+    told = {line.partition(" = ")[0] for line in scaffold.config().splitlines() if line.endswith("# an example")}
+    assert {"# hours", "# tokens_file", "# on_error"} <= told
+    assert not {"# timeout_s", "# isolation", "# record", "# bind", "# time_zone"} & told
 
 
 def test_new_writes_a_hook_and_a_case_for_every_point(place: Place) -> None:
