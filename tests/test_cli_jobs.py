@@ -5,12 +5,15 @@ Commands about jobs, as people type them.
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from hookd.jobs import DEAD, DONE, PARKED, Jobs, Note
 
+MOSCOW = ZoneInfo("Europe/Moscow")
 HOOK = "def note(job, settings):\n    print('did', job['payload'], job['attempt'], settings.get('chat'))\n"
 
 
@@ -69,7 +72,8 @@ def test_lists_jobs(site: Path) -> None:
         [ids[1], "default", "note", "dead", "1"],
         [ids[2], "default", "note", "parked", "1"],
     ]
-    assert lines[1][6].endswith("+03:00")
+    due = json.loads(hookd(site, "jobs", "show", ids[0]).stdout)["due_at"]
+    assert " ".join(lines[1][5:7]) == f"{datetime.fromisoformat(due).astimezone(MOSCOW):%Y-%m-%d %H:%M:%S}"
     [found] = json.loads(dead.stdout)
     assert {name: found[name] for name in ("id", "state", "error", "payload", "key", "attempt")} == {
         "id": ids[1],
