@@ -15,7 +15,6 @@ from hookd.documents import pointer
 from hookd.errors import Problem, UsageError
 from hookd.hook_settings import settings_of, settings_warnings, unread_settings
 from hookd.hooks import LIB, SETTINGS_FILE, TEMPLATE_SUFFIX, TEMPLATES, Hook
-from hookd.names import meant
 from hookd.points import EVENTS, KINDS, POINTS, Unchanged
 from hookd.portal import codes
 from hookd.sites import Site
@@ -157,13 +156,8 @@ def _wrong_replies(hook: Hook) -> Iterator[Problem]:
 
 
 def _unknown_event(hook: Hook) -> Iterator[Problem]:
-    """A warning where nobody knows an event of the hook's name: portals grow, but fingers slip more often."""
-    name = hook.name.removeprefix(f"{EVENTS}/")
-    known = codes.event_hook_names()
-    if hook.kind == "event" and codes.event(name) is None and name not in known:
-        message = f"no event of this name is known{meant(name, known)}"
-        remedy = f"A code in lower case, dots as _; a family, such as crm_lead; or {codes.OTHER}."
-        yield Problem(hook.file, 0, message, remedy)
+    if hook.kind == "event" and (said := codes.unknown_event(hook.name.removeprefix(f"{EVENTS}/"))):
+        yield Problem(hook.file, 0, *said)
 
 
 def _unused(directory: Path, hooks: Iterable[Hook]) -> Iterator[Finding]:
