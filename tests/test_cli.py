@@ -230,6 +230,21 @@ def test_version_names_what_a_report_needs(place: Place) -> None:
     assert [tuple(line.split()) for line in lines] == list(found.items())
 
 
+@pytest.mark.parametrize("more", [[], ["--format", "json"]])
+def test_version_is_an_option_too(place: Place, more: list[str]) -> None:
+    """
+    `hookd --version` prints what `hookd version` does, and loads no more for it: none of the libraries that serve.
+    """
+    option, command = place.hookd("--version", *more), place.hookd("version", *more)
+    loading = place.hookd("--version", PYTHONPROFILEIMPORTTIME="1").err
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in loading.splitlines()}
+
+    assert option == command
+    assert (option.code, option.err) == (0, "")
+    assert "hookd" in loaded
+    assert not loaded & {"RestrictedPython", "asyncio", "flask", "gunicorn", "jsonschema", "sqlalchemy", "structlog"}
+
+
 def test_points_are_listed_for_people_and_programs(place: Place) -> None:
     """
     Every point has a line; JSON has all that is known of it.
