@@ -79,5 +79,7 @@ def _revive(name: str, kept: dict[str, Any]) -> Hook:
     kept["tools"] = tuple(kept.get("tools", ()))
     kept["lists"] = tuple((key, line) for key, line in kept.get("lists", ()))
     kept["jobs"] = tuple((key, line) for key, line in kept.get("jobs", ()))
+    for key in ("returned_keys", "returned_values"):
+        kept[key] = tuple((found, line) for found, line in kept.get(key, ()))
     kept["warnings"] = tuple(Problem(**warning) for warning in kept["warnings"])
     return Hook(**{**kept, "kind": kind_of(name), "name": name})

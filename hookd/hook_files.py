@@ -193,7 +193,10 @@ class HookFiles:
         jobs = tuple((str(key), int(line)) for key, line in answer["jobs"])
         digest = _digest(name, source, used, templates)
         tools = tuple(answer["tools"])
-        return Hook(kind, name, file, source, used, digest, keys, tools, lists, jobs, warnings, templates), ()
+        returned = (tuple((found, line) for found, line in answer[key]) for key in ("returned_keys", "returned_values"))
+        return Hook(
+            kind, name, file, source, used, digest, keys, tools, lists, jobs, warnings, templates, *returned
+        ), ()
 
     def _note(
         self, name: str, found: Hook | None, before: Hook | None, problems: tuple[Problem, ...], old: Snapshot

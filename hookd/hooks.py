@@ -34,6 +34,8 @@ class Hook:
         jobs: The jobs that it enqueues by a literal name, with the line.
         warnings: What is legal in it but probably wrong.
         templates: The templates that its pages are made with, name → source.
+        returned_keys: The keys that it returns literally, with the line.
+        returned_values: The literals that it returns and that are no dict, with the line.
     """
 
     kind: str
@@ -48,6 +50,8 @@ class Hook:
     jobs: tuple[tuple[str, int], ...] = ()
     warnings: tuple[Problem, ...] = ()
     templates: Mapping[str, str] = field(default_factory=dict)
+    returned_keys: tuple[tuple[str, int], ...] = ()
+    returned_values: tuple[tuple[Any, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

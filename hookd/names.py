@@ -1,5 +1,6 @@
 """
-The name that was meant: what every message about an unknown key, point or site says first.
+Names in messages: the one that was meant, which every message about an unknown key, point or site says first, and nouns
+with their number.
 """
 
 import difflib
@@ -23,3 +24,10 @@ def meant(name: str, known: Iterable[str]) -> str:
     """
     found = nearest(name, known)
     return f"; did you mean {found}?" if found else "."
+
+
+def counted(number: int, noun: str) -> str:
+    """
+    Return *number* and *noun*, which is in the singular: "1 hook", "2 hooks".
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hookd import cases
+from hookd import cases, contract
+from hookd.documents import pointer
 from hookd.errors import Problem, UsageError
 from hookd.hook_settings import settings_of, settings_warnings, unread_settings
 from hookd.hooks import LIB, SETTINGS_FILE, TEMPLATE_SUFFIX, TEMPLATES, Hook
-from hookd.names import meant
-from hookd.points import EVENTS, KINDS
+from hookd.points import EVENTS, KINDS, POINTS, Unchanged
 from hookd.portal import codes
 from hookd.sites import Site
 from hookd.tools import lists
@@ -137,18 +137,27 @@ def _odd(site: Site) -> Iterator[Finding]:
     snapshot = site.hooks.snapshot
     for hook in snapshot.hooks.values():
         missing = settings_warnings(hook, settings_of(snapshot, hook.name))
-        for warning in (*hook.warnings, *missing, *unread_settings(hook, snapshot), *_unknown_event(hook)):
+        unread = unread_settings(hook, snapshot)
+        for warning in (*hook.warnings, *_wrong_replies(hook), *missing, *unread, *_unknown_event(hook)):
             yield Finding(hook.file, warning, is_warning=True)
 
 
+def _wrong_replies(hook: Hook) -> Iterator[Problem]:
+    """A warning for each literal key or value that the hook returns and that no reply of its point can have."""
+    point = POINTS.get(hook.name)
+    if point is None or point.unchanged is Unchanged.NOTHING:
+        return
+    for key, line in hook.returned_keys:
+        if wrong := contract.no_such_key(point, key):
+            yield Problem(hook.file, line, f"reply {pointer((key,))}: {wrong}")
+    for value, line in hook.returned_values:
+        what = f"this returns {contract.in_python(value)}, which is {contract.kind(value)}."
+        yield Problem(hook.file, line, what, contract.instead_of(point, value))
+
+
 def _unknown_event(hook: Hook) -> Iterator[Problem]:
-    """A warning where nobody knows an event of the hook's name: portals grow, but fingers slip more often."""
-    name = hook.name.removeprefix(f"{EVENTS}/")
-    known = codes.event_hook_names()
-    if hook.kind == "event" and codes.event(name) is None and name not in known:
-        message = f"no event of this name is known{meant(name, known)}"
-        remedy = f"A code in lower case, dots as _; a family, such as crm_lead; or {codes.OTHER}."
-        yield Problem(hook.file, 0, message, remedy)
+    if hook.kind == "event" and (said := codes.unknown_event(hook.name.removeprefix(f"{EVENTS}/"))):
+        yield Problem(hook.file, 0, *said)
 
 
 def _unused(directory: Path, hooks: Iterable[Hook]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from hookd import cases, contract, samples
 from hookd.cases import FOLDER
@@ -24,9 +25,11 @@ from hookd.points import (
     JOBS,
     LEGACY_KEYS,
     PLACEMENTS,
+    POINTS,
     Point,
     Unchanged,
     table_of,
+    work_point,
 )
 from hookd.portal import codes
 from hookd.settings import (
@@ -48,9 +51,8 @@ EXAMPLE_EVENT = "crm_lead"
 EXAMPLE_PLACEMENT = "call_card"
 ANSWERED_MAX = 12  # events that a new hook names
 
-# Values to show where the default says nothing.
+# Values to show where the default says nothing; the line says that it is one.
 _EXAMPLES: Mapping[str, Json] = {
-    "record": "on",
     "hours": {"mon-fri": "09:00-18:00"},
     "holidays": ["2027-01-01"],
     "tokens_file": "secrets/tokens",
@@ -60,10 +62,9 @@ _EXAMPLES: Mapping[str, Json] = {
     "bitrix_app_secret_file": "secrets/bitrix_app",
     "bitrix_event_tokens_file": "secrets/bitrix_event_tokens",
     "bitrix_webhook_file": "secrets/bitrix_webhook",
-    "isolation": "fresh",
-    "timeout_s": 0.5,
     "on_error": {"phone": ""},
 }
+_EXAMPLE = "  # an example"  # after such a value
 _DESCRIPTIONS = {"call_full": "The whole call, as far as the connector knows it; `call` reads it for you."}
 _CASE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 # A secret does not belong into a file that is shown around.
@@ -130,7 +131,9 @@ def config() -> str:
     Return a hookd.toml in which every setting stands as a comment.
     """
     parts = (
-        *_comment(f"hookd's settings. A line that begins with # shows the default or an example. {_PATHS}"),
+        *_comment(
+            f"hookd's settings. A line that begins with # shows the default, or what it calls an example. {_PATHS}"
+        ),
         "",
         *_settings(SETTINGS),
         "# The default site's own; other sites have these keys in sites/<name>/site.toml.",
@@ -138,7 +141,7 @@ def config() -> str:
         *_settings(SITE_SETTINGS),
         "# One table a point that needs other limits; `hookd points` lists the points.",
         f"# [points.{EXAMPLE_POINT}]",
-        *_settings(POINT_SETTINGS),
+        *_settings(POINT_SETTINGS, _of_site("isolation", "record") | {"timeout_s": POINTS[EXAMPLE_POINT].timeout_s}),
         f"# One table a job that needs other limits; jobs are files in hooks/{JOBS}/.",
         f"# [{JOBS}.{EXAMPLE_JOB}]",
         *_settings(JOB_SETTINGS),
@@ -147,7 +150,10 @@ def config() -> str:
         *_settings(EVENT_SETTINGS),
         f"# One table a page that needs other limits; they are made by files in hooks/{PLACEMENTS}/.",
         f"# [{PLACEMENTS}.{EXAMPLE_PLACEMENT}]",
-        *_settings(row for row in PLACEMENT_SETTINGS if row.name == "timeout_s"),
+        *_settings(
+            (row for row in PLACEMENT_SETTINGS if row.name == "timeout_s"),
+            {"timeout_s": work_point(PLACEMENTS, EXAMPLE_PLACEMENT).timeout_s},
+        ),
     )
     return "\n".join(parts).rstrip() + "\n"
 
@@ -432,12 +438,19 @@ _CASE_UNSET = {
 }
 
 
-def _settings(rows: Iterable[Setting]) -> Iterator[str]:
+def _settings(rows: Iterable[Setting], elsewhere: Mapping[str, Json] = MappingProxyType({})) -> Iterator[str]:
+    """A comment and a line each; *elsewhere* are defaults that rows do not have themselves."""
     for row in rows:
         if row.name not in _UNSHOWN:
+            default = row.default or elsewhere.get(row.name, row.default)
+            is_example = not default and row.name in _EXAMPLES
             yield from _comment(row.about)
-            yield f"# {row.name} = {_toml(row.default or _EXAMPLES.get(row.name, row.default))}"
+            yield f"# {row.name} = {_toml(_EXAMPLES[row.name] if is_example else default)}" + _EXAMPLE * is_example
             yield ""
+
+
+def _of_site(*names: str) -> dict[str, Json]:
+    return {row.name: row.default for row in SITE_SETTINGS if row.name in names}
 
 
 def _toml(value: Json) -> str:

@@ -339,6 +339,8 @@ def _refusal(message: dict[str, Any], what: str, remedy: str) -> dict[str, Any]:
         "lists": [],
         "jobs": [],
         "templates": [],
+        "returned_keys": [],
+        "returned_values": [],
     }
 
 

@@ -233,6 +233,7 @@ def test_the_command_binds_and_unbinds(server: Server, bitrix24: Bitrix24, capsy
 
     assert listed[0] == 0
     assert [line.split()[0] for line in listed[1].splitlines() if account.member_id in line] == [host]
+    assert re.search(r"  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d( |$)", listed[1], re.MULTILINE)
     assert account.application_token not in listed[1]
     assert kept == tested
     assert kept[0] == 0

@@ -13,7 +13,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from hookd import __version__, cases, samples, scaffold, settings
 from hookd.cli import junit
 from hookd.cli import points as points_command
 from hookd.errors import Problem, SampleError
-from hookd.points import POINTS
+from hookd.points import POINTS, work_point
 
 COMMAND_S = 120.0
 
@@ -230,6 +230,21 @@ def test_version_names_what_a_report_needs(place: Place) -> None:
     assert [tuple(line.split()) for line in lines] == list(found.items())
 
 
+@pytest.mark.parametrize("more", [[], ["--format", "json"]])
+def test_version_is_an_option_too(place: Place, more: list[str]) -> None:
+    """
+    `hookd --version` prints what `hookd version` does, and loads no more for it: none of the libraries that serve.
+    """
+    option, command = place.hookd("--version", *more), place.hookd("version", *more)
+    loading = place.hookd("--version", PYTHONPROFILEIMPORTTIME="1").err
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in loading.splitlines()}
+
+    assert option == command
+    assert (option.code, option.err) == (0, "")
+    assert "hookd" in loaded
+    assert not loaded & {"RestrictedPython", "asyncio", "flask", "gunicorn", "jsonschema", "sqlalchemy", "structlog"}
+
+
 def test_points_are_listed_for_people_and_programs(place: Place) -> None:
     """
     Every point has a line; JSON has all that is known of it.
@@ -384,7 +399,7 @@ def test_every_setting_stands_in_the_new_file_with_its_default(tmp_path: Path) -
     )
     assert set(table["site"]) == {row.name for row in settings.SITE_SETTINGS} - hidden
     assert set(table["points"]["process_client_phone"]) == {row.name for row in settings.POINT_SETTINGS}
-    assert table["placements"]["call_card"] == {"timeout_s": 0.5}
+    assert set(table["placements"]["call_card"]) == {"timeout_s"}
     assert table["events"]["crm_lead"] == {row.name: row.default for row in settings.EVENT_SETTINGS}
     assert table["jobs"]["call_back"] == {row.name: row.default for row in settings.JOB_SETTINGS}
     shown = {
@@ -401,6 +416,39 @@ def test_every_setting_stands_in_the_new_file_with_its_default(tmp_path: Path) -
     }
     assert {name: getattr(loaded, name) for name in shown} == {name: getattr(plain, name) for name in shown}
     assert (plain.site.tokens, loaded.site.tokens) == ((), ("a-token-of-enough-characters",))
+
+
+def test_what_the_new_file_shows_as_a_default_is_the_default(tmp_path: Path) -> None:
+    """
+    With every line active that does not call itself an example, everything is as with an empty file: for the
+    installation, for a site, and for a point, a job, events and a page without a table of their own.
+    """
+    defaults = re.sub(r"(?m)^# (?=(\w+ = |\[)(?!.*# an example$))", "", scaffold.config())
+    path = tmp_path / "hookd.toml"
+    (tmp_path / "hooks").mkdir()
+    path.write_text("")
+    empty = settings.load(path, tmp_path)
+
+    path.write_text(defaults)
+    shown = settings.load(path, tmp_path)
+
+    def of_site(found: settings.Settings) -> dict[str, Any]:
+        tables = {"points", "jobs", "events", "files"}
+        return {name: getattr(found.site, name) for name in found.site.__slots__ if name not in tables}
+
+    assert replace(shown, site=empty.site) == empty
+    assert of_site(shown) == of_site(empty)
+    phone, page = POINTS["process_client_phone"], work_point("placements", "call_card")
+    assert shown.site.points == {
+        phone.name: settings.PointSettings(phone.timeout_s, None, empty.site.isolation, empty.site.record),
+        page.name: settings.PointSettings(page.timeout_s),
+    }
+    # What a job and events have without a table: `runner.work_settings`.
+    assert shown.site.jobs == {"call_back": settings.JobSettings(work_point("jobs", "call_back").timeout_s)}
+    assert shown.site.events == {"crm_lead": settings.JobSettings(work_point("events", "crm_lead").timeout_s)}
+    told = {line.partition(" = ")[0] for line in scaffold.config().splitlines() if line.endswith("# an example")}
+    assert {"# hours", "# tokens_file", "# on_error"} <= told
+    assert not {"# timeout_s", "# isolation", "# record", "# bind", "# time_zone"} & told
 
 
 def test_new_writes_a_hook_and_a_case_for_every_point(place: Place) -> None:
@@ -544,6 +592,48 @@ def test_check_refuses_files_that_it_does_not_read(wrong: Place) -> None:
     )
 
 
+def test_check_warns_of_replies_that_no_point_takes(place: Place) -> None:
+    """
+    A literal key that the point's reply has not, or a literal that is no dict, is told with its line and what is meant;
+    what may be right is not: keys of the request, points and kinds of hooks that take anything, functions beside.
+    """
+    place.write(
+        "hooks/process_client_phone.py",
+        "def shortened(number):\n    return {'number': number[-4:]}\n\n\n"
+        "def process_client_phone(request):\n"
+        "    if request['phone'] == '1':\n        return '603'\n"
+        "    if request['phone'] == '2':\n        return {**request, 'phon': 1}\n"
+        "    stage = request.get('call_stage')\n    new = request['new']\n"
+        "    return {**shortened('1'), 'phone': '1', 'call_stage': stage, 'new': new}\n",
+    )
+    place.write("hooks/need_registration.py", "def need_registration(request):\n    return False\n")
+    task = "process_task_creation_params"
+    place.write(f"hooks/{task}.py", f"def {task}(request):\n    return {{'TITLE': 'a'}} if request else ['a']\n")
+    for name in ("customize_activity", "customize_attach_record_url", "post_registration"):
+        place.write(f"hooks/{name}.py", f"def {name}(request):\n    return {{'UF_CRM_TRUNK': 1}}\n")
+    place.write("hooks/jobs/note.py", "def note(job):\n    return 5\n")
+    place.write("hooks/events/oncrmleadadd.py", "def oncrmleadadd(event):\n    return {'done': 1}\n")
+    place.write("hooks/placements/call_card.py", "def call_card(placement):\n    return {'template': 'a.html'}\n")
+    place.write("hooks/templates/a.html", "hello")
+
+    ended = place.hookd("check")
+
+    instead = "Return a dict of what you change, such as"
+    assert ended.err.splitlines() == [
+        "warning: hooks/need_registration.py:2: this returns False, which is a boolean. "
+        f'{instead} {{"result": False}}, or nothing to change nothing.',
+        "warning: hooks/process_client_phone.py:9: reply /phon: this point has no such key; did you mean phone? "
+        "Keys: phone.",
+        'warning: hooks/process_client_phone.py:7: this returns "603", which is a string. '
+        f'{instead} {{"phone": "603"}}, or nothing to change nothing.',
+        f"warning: hooks/{task}.py:2: reply /TITLE: the fields of the task go one level deeper: "
+        'return {"fields": {"TITLE": …}}.',
+        f'warning: hooks/{task}.py:2: this returns ["a"], which is a list. '
+        f'{instead} {{"fields": …}}, or nothing to change nothing.',
+    ]
+    assert (ended.code, ended.out) == (0, "9 hooks: 0 problems, 5 warnings\n")
+
+
 def test_warnings_alone_are_fine(place: Place) -> None:
     """
     What is legal does not fail a build, a lib file that nobody uses included.
@@ -590,6 +680,33 @@ def test_run_shows_what_a_hook_did(place: Place) -> None:
         '  "state": "success"\n'
         "}\n"
     )
+
+
+def test_set_gives_text_where_portals_post_text(place: Place) -> None:
+    """
+    Numbers that are set in what a portal posts come as text, as written, at any depth; all else is the JSON it is.
+    """
+    shown = "    for key in sorted({name}):\n        print(key, repr({name}[key]))\n"
+    for kind, code in (("event", "oncrmleadadd"), ("placement", "call_card"), ("job", "note")):
+        place.write(f"hooks/{kind}s/{code}.py", f"def {code}({kind}):\n" + shown.format(name=kind))
+
+    def run(hook: str, *changes: str) -> dict[str, str]:
+        arguments = [word for change in changes for word in ("--set", change)]
+        lines = place.hookd("run", hook, *arguments, "--format", "json").json()["print"].splitlines()
+        return {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
+
+    data = '{"ID": 17, "LIST": [1.5, true]}'
+    event = run("events/oncrmleadadd", f"data={data}", "fields.ID=17", "fields.SUM=1.50", "fields.OFF=false", "at=5")
+    page = run("placements/call_card", "options=" + data, "raw.ID=007", 'form={"note": 5, "on": true}', "user_id=7")
+    job = run("jobs/note", "payload.ID=17")
+
+    assert event["data"] == "{'ID': '17', 'LIST': ['1.5', 'true']}"
+    assert event["fields"] == "{'ID': '17', 'SUM': '1.50', 'OFF': 'false'}"
+    assert event["at"] == "5"
+    assert page["options"] == "{'ID': '17', 'LIST': ['1.5', True]}"
+    assert page["raw"].endswith("'ID': '007'}")
+    assert (page["form"], page["user_id"]) == ("{'note': '5', 'on': 'true'}", "7")
+    assert job["payload"] == "{'ID': 17}"
 
 
 def test_run_takes_the_body_as_http_does(place: Place) -> None:
@@ -667,6 +784,26 @@ def test_run_uses_the_file_as_it_is_now(place: Place) -> None:
     assert ended.err.startswith("process_client_phone.py:1: import os: hooks have no operating system.")
     assert len(ended.err.splitlines()) == 1
     assert ended.out.startswith("outcome: fallback (load)\n")
+
+
+@pytest.mark.parametrize(("command", "code"), [("run process_client_phone", 0), ("test", 1), ("simulate missed", 0)])
+def test_broken_settings_of_hooks_are_told_and_nothing_stops(place: Place, command: str, code: int) -> None:
+    """
+    Whoever tries a hook learns that its settings could not be read, once; the hook runs without, as the server runs it.
+    """
+    place.write("hooks/process_client_phone.py", PHONE_HOOK)
+    place.write("hooks/settings.toml", "[process_client_phone]\noutside_line = yes\n")
+    cut = {"request": {"phone": "9123"}, "reply": {"phone": "123"}}
+    place.write("hooks/tests/process_client_phone/cut.json", cut)
+    place.write("hooks/tests/process_client_phone/as-it-is.json", {**cut, "reply": {"phone": "9123"}})
+
+    ended = place.hookd(*command.split())
+
+    assert ended.err.splitlines()[:1] == [
+        "hooks/settings.toml: is no TOML: Invalid value (at line 2, column 16). Hooks run without settings."
+    ]
+    assert (ended.code, ended.err.count("settings.toml")) == (code, 1)
+    assert place.hookd("check").code == 1
 
 
 def test_run_without_a_hook_says_how_to_make_one(place: Place) -> None:

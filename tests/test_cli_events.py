@@ -86,19 +86,30 @@ def test_shows_and_retries_events_alone(site: Path) -> None:
 
 def test_writes_a_hook_for_each_kind_of_name(site: Path) -> None:
     """
-    A code, as portals write it too, a family, other, and what nobody knows yet: each with a case that passes.
+    A code, as portals write it too, a family, other, and what nobody knows yet, of which it is told: each with a case
+    that passes.
     """
     names = ("oncrmdealrecurringexpose", "CATALOG.PRICE.ON.ADD", "crm_userfield", "other", "onnewthingadd")
-    files = [hookd(site, "new", f"events/{name}").stdout.splitlines()[0] for name in names]
+    remedy = "A code in lower case, dots as _; a family, such as crm_lead; or other."
+
+    def told(name: str, near: str) -> str:
+        return f"warning: hooks/events/{name}.py: no event of this name is known; did you mean {near}? {remedy}\n"
+
+    written = [hookd(site, "new", f"events/{name}") for name in names]
+    files, said = [each.stdout.splitlines()[0] for each in written], [each.stderr for each in written]
 
     checked, tested = hookd(site, "check"), hookd(site, "test")
+    slip = hookd(site, "new", "events/oncrmleadad")
 
     assert files == [
         f"hooks/events/{name}.py"
         for name in ("oncrmdealrecurringexpose", "catalog_price_on_add", "crm_userfield", "other", "onnewthingadd")
     ]
+    assert said == ["", "", "", "", told("onnewthingadd", "onsonetgroupadd")]
     assert checked.stdout == "6 hooks: 0 problems, 1 warning\n"
-    assert "onnewthingadd.py: no event of this name is known" in checked.stderr
+    assert checked.stderr == said[-1]
+    assert slip.stderr == told("oncrmleadad", "oncrmleadadd")
+    assert slip.returncode == 0
     assert tested.stdout == "no cases: events/crm_lead\n5 passed, 0 failed\n"
     text = (site / files[0]).read_text()
     assert "DEAL_ID (always there): Id of the newly produced deal." in text
@@ -124,7 +135,7 @@ def test_runs_a_hook_on_what_a_portal_posts(site: Path) -> None:
     ]
 
     assert told == [
-        "got ONCRMLEADDELETE {'ID': 17} 7",
+        "got ONCRMLEADDELETE {'ID': '17'} 7",
         "got ONCRMLEADADD {'ID': '27'} None",
         "got ONCRMLEADADD {'ID': 27} None",
         "got ONCRMLEADUPDATE {'ID': '365'} None",

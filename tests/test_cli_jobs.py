@@ -5,12 +5,15 @@ Commands about jobs, as people type them.
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from hookd.jobs import DEAD, DONE, PARKED, Jobs, Note
 
+MOSCOW = ZoneInfo("Europe/Moscow")
 HOOK = "def note(job, settings):\n    print('did', job['payload'], job['attempt'], settings.get('chat'))\n"
 
 
@@ -69,7 +72,8 @@ def test_lists_jobs(site: Path) -> None:
         [ids[1], "default", "note", "dead", "1"],
         [ids[2], "default", "note", "parked", "1"],
     ]
-    assert lines[1][6].endswith("+03:00")
+    due = json.loads(hookd(site, "jobs", "show", ids[0]).stdout)["due_at"]
+    assert " ".join(lines[1][5:7]) == f"{datetime.fromisoformat(due).astimezone(MOSCOW):%Y-%m-%d %H:%M:%S}"
     [found] = json.loads(dead.stdout)
     assert {name: found[name] for name in ("id", "state", "error", "payload", "key", "attempt")} == {
         "id": ids[1],
@@ -79,6 +83,30 @@ def test_lists_jobs(site: Path) -> None:
         "key": "k1",
         "attempt": 1,
     }
+
+
+@pytest.mark.parametrize("command", ["jobs", "events"])
+def test_a_site_that_does_not_exist_is_usage(site: Path, command: str) -> None:
+    """
+    A mistyped site is told with the nearest and all others; what a site that is gone left behind is listed still.
+    """
+    (site / "sites" / "acme").mkdir(parents=True)
+    inbox = Jobs(site / "var")
+    inbox.enqueue("gone", "note", 1)
+    inbox.close()
+
+    wrong = hookd(site, command, "list", "--site", "acmee", "--format", "json")
+    empty = hookd(site, command, "list", "--site", "acme")
+    gone = hookd(site, "jobs", "list", "--site", "gone")
+
+    assert (wrong.returncode, wrong.stdout, wrong.stderr) == (
+        2,
+        "",
+        "hookd: there is no site 'acmee'; did you mean acme? Sites: default, acme\n",
+    )
+    assert (empty.returncode, empty.stdout) == (0, "")
+    assert empty.stderr.startswith(f"there is no such {command[:-1]}\n")
+    assert [line.split()[1] for line in gone.stdout.splitlines()] == ["site", "gone"]
 
 
 def test_shows_a_job(site: Path) -> None:

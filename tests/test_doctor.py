@@ -53,7 +53,7 @@ def test_every_check_says_something(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert code == 0
     assert list(found) == [check.name for check in CHECKS]
     assert all((one["verdict"] == "ok") == (one["remedy"] is None) for each in found.values() for one in each)
-    assert found["hooks"] == [{"check": "hooks", "verdict": "ok", "message": "1 hooks can be used", "remedy": None}]
+    assert found["hooks"] == [{"check": "hooks", "verdict": "ok", "message": "1 hook can be used", "remedy": None}]
     assert verdicts(found["server"]) == ["warning"]
     assert found["isolation"][0]["message"].startswith("L")
 
@@ -103,6 +103,22 @@ def test_names_what_is_wrong_in_files(tmp_path: Path, capsys: pytest.CaptureFixt
     assert found["hooks"][0]["remedy"] == f"chmod o-w {hooks}"
     assert [one["verdict"] for one in found["sites"]] == ["failure", "ok"]
     assert "nonsense: there is no such setting" in found["sites"][0]["message"]
+
+
+def test_counts_the_files_with_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    What is counted are files: the directory that they are in is none, though its rights are looked at.
+    """
+    (tmp_path / "secrets").mkdir(mode=0o700)
+
+    _, none = diagnose(tmp_path, capsys)
+    (tmp_path / "secrets" / "KEY").touch(mode=0o600)
+    _, one = diagnose(tmp_path, capsys)
+
+    assert [each["message"] for each in (*none["secrets"], *one["secrets"])] == [
+        "0 files with tokens or secrets, none open to other users",
+        "1 file with tokens or secrets, none open to other users",
+    ]
 
 
 def test_names_hooks_in_quarantine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,6 +203,65 @@ def test_asks_the_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         code, found = diagnose(tmp_path, capsys, bind=f"127.0.0.1:{other.getsockname()[1]}")
     assert code == 1
     assert "is taken by a program that is not hookd" in found["server"][0]["message"]
+
+
+def test_knows_the_hookd_of_another_installation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A hookd that is ready, but keeps its state elsewhere, is not this installation's.
+    """
+    other, own = tmp_path / "other", tmp_path / "own"
+    other.mkdir()
+    own.mkdir()
+    server = start(other)
+    try:
+        code, found = diagnose(own, capsys, bind=f"127.0.0.1:{server.port}")
+    finally:
+        server.stop()
+
+    what = f"127.0.0.1:{server.port} is taken by the hookd of another installation: its state is {other / 'var'}, "
+    assert code == 1
+    assert found["server"] == [
+        {
+            "check": "server",
+            "verdict": "failure",
+            "message": f"{what}this one's {own / 'var'}",
+            "remedy": "Stop it, or set another bind.",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "wrong"),
+    [
+        ("bind = 5\nstat = 1\n", ["bind = 5: ", "stat: there is no such setting; did you mean state? "]),
+        ("[site\n", ["is no TOML: "]),
+        ("[points.nix]\ntimeout_s = 1\n", ["[points.nix]: there is no such point"]),
+    ],
+)
+def test_looks_at_the_machine_where_the_settings_are_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], config: str, wrong: list[str]
+) -> None:
+    """
+    Each fault of hookd.toml is a failure, for people and programs; what needs no settings is looked at all the same.
+    """
+    path = tmp_path / "hookd.toml"
+    path.write_text(config)
+    (tmp_path / "hooks").mkdir()
+
+    code = cli.main(["doctor", "--format", "json", "--config", str(path)])
+    document = json.loads(capsys.readouterr().out)
+    text_code = cli.main(["doctor", "--config", str(path)])
+    lines = capsys.readouterr().out.splitlines()
+
+    faults = [one for one in document["checks"] if one["check"] == "settings"]
+    assert (code, text_code, document["verdict"]) == (1, 1, "failure")
+    assert verdicts(faults) == ["failure"] * len(wrong)
+    for fault, part in zip(faults, wrong, strict=True):
+        assert fault["message"].startswith(f"{path}: {part}")
+        assert f"FAILURE  settings    {fault['message']}" in lines
+    rest = {one["check"]: one["verdict"] for one in document["checks"] if one["check"] != "settings"}
+    assert list(rest) == ["python", "kernel", "isolation", "user", "clock", "schemas"]
+    assert "failure" not in rest.values()
 
 
 def test_tells_open_sites_and_web_servers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,8 @@ PATIENCE_S = 20.0  # far beyond the deadline: a run that has not ended by then n
 CHECKED: dict[str, Any] = {
     "t": "checked",
     **{key: [] for key in ("problems", "warnings", "libs", "settings_keys", "tools", "lists", "jobs", "templates")},
+    "returned_keys": [],
+    "returned_values": [],
 }
 ERROR = {"code": "error", "file": "f", "line": 1, "message": "m", "remedy": ""}
 
@@ -92,6 +94,8 @@ KEYS = (
     "lists",
     "jobs",
     "templates",
+    "returned_keys",
+    "returned_values",
     "id",
     "pid",
 )

@@ -250,6 +250,37 @@ def other(*, a):
     }
 
 
+def test_tells_what_a_function_returns_as_written() -> None:
+    """
+    Literal keys and literals that a function itself returns are told, but for keys that it reads from the request.
+    """
+    source = """\
+def hook(request, other):
+    def inner():
+        return {"inner": 1}
+    if other:
+        return {**request, "a": 1, other: 2, 5: 3, "read": request["read"], "got": request.get("got")}
+    if inner():
+        return {"b": {"below": 1}} if other else "603"
+    if request:
+        return other or ["x", -1]
+    if request["y"]:
+        return None
+    return {}, other
+    return [["x"]], b"1", {1}, 10**30, -other, f"{other}"
+    return 2 ** 70
+    return 1180591620717411303424
+    return "\\ud800" or {"\\ud800": 1}
+    return b"1"
+    return {1}
+"""
+
+    found = compiled(source).functions["hook"]
+
+    assert found.returned_keys == (("a", 5), ("b", 7))
+    assert found.returned_values == (("603", 7), (["x", -1], 9))
+
+
 @pytest.mark.parametrize(
     ("source", "line", "message", "remedy"),
     [

@@ -144,7 +144,17 @@ def test_readiness_tells_operators_the_details(serve: Callable[..., Server]) -> 
 
     assert (stranger.status_code, stranger.json()) == (200, {"state": "ready"})
     found = operator.json()
-    asked = {"state", "reasons", "hookd", "workers", "waiting", "sites", "unusable_sites", "consumer"}
+    asked = {
+        "state",
+        "reasons",
+        "hookd",
+        "state_directory",
+        "workers",
+        "waiting",
+        "sites",
+        "unusable_sites",
+        "consumer",
+    }
     assert set(found) == asked | {"isolation", "paused", "quarantined"}
     assert (found["state"], found["reasons"], found["unusable_sites"]) == ("ready", [], {})
     assert set(found["sites"]["default"]["hooks"]) == {PHONE, "need_registration"}

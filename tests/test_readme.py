@@ -4,6 +4,7 @@ The README and docs/: what they show is done here as it stands, and what they li
 Tables that are made from the code are written anew by `python -m tests.test_readme`.
 """
 
+import argparse
 import ast
 import asyncio
 import contextlib
@@ -14,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -661,30 +662,50 @@ def test_commands_and_options_are_documented(capsys: pytest.CaptureFixture[str])
     text = section(README, "## Commands")
     documented = {row[0].strip("`"): quoted(row[1]) for row in rows(text)}
     options = {command.split()[1]: helped(capsys, command.split()[1]) for command in documented}
-    common = {option: [name for name in options if option in options[name]] for option in ("--config", "--site")}
 
     assert list(options) == helped(capsys)
     for command, words in documented.items():
         own = {word.split()[0] for word in words if word.startswith("--")}
         assert own == set(options[command.split()[1]]) - {"--config", "--site", "--format"}, command
-    assert common == {
-        "--config": ["serve", "consume", "new", "check", "run", "runs", "test", "simulate", "doctor"],
-        "--site": ["new", "check", "run", "runs", "test", "simulate"],
-    }
-    # Those with actions take it after the action.
-    assert [name for name in options if "--format" not in options[name]] == [
-        "serve",
-        "consume",
-        "jobs",
-        "events",
-        "portal",
-        "bridge",
-    ]
-    said = flowing(text)
-    for option, names in (("--config FILE", common["--config"]), ("--site NAME", common["--site"])):
-        shown = ", ".join(f"`{name}`" for name in names[:-1]) + f" and `{names[-1]}`"
-        assert f"{shown} take `{option}`" in said
-    assert "Every command but `serve` and `consume` takes `--format json`." in said
+
+
+def test_common_options_are_documented() -> None:
+    """
+    The README lists which commands take --config and --site, and which look at all sites without it: as the parsers of
+    commands and actions have it. A command's name stands for its actions where all of them do.
+    """
+    said = flowing(section(README, "## Commands"))
+    taken = {name: taken_by(name) for name in cli.COMMANDS}
+
+    def listed(holds: Callable[[dict[str, Any]], bool]) -> str:
+        names: list[str] = []
+        for name, parsers in taken.items():
+            found = [path for path, options in parsers.items() if holds(options)]
+            names += [name] if len(found) == len(parsers) else found
+        return ", ".join(f"`{name}`" for name in names[:-1]) + f" and `{names[-1]}`"
+
+    assert f"{listed(lambda options: '--config' in options)} take `--config FILE`;" in said
+    assert f"; {listed(lambda options: '--site' in options)} take `--site NAME` (" in said
+    everywhere = listed(lambda options: options.get("--site", "") is None)
+    assert f"(the default site without it; {everywhere} then look at all sites)." in said
+    assert f"Every command but {listed(lambda options: '--format' not in options)} takes `--format json`." in said
+
+
+def taken_by(command: str) -> dict[str, dict[str, Any]]:
+    """Return the options of *command*, where it needs no action, and of each of its actions, with their defaults."""
+    (commands,) = _choices(cli._parser([command]))
+    parser = commands.choices[command]
+    actions = [f"{command} {name}" for choice in _choices(parser) for name in choice.choices]
+    found = {path: _options(_choices(parser)[0].choices[path.split()[1]]) for path in actions}
+    return found if any(choice.required for choice in _choices(parser)) else {command: _options(parser), **found}
+
+
+def _choices(parser: argparse.ArgumentParser) -> list[Any]:
+    return [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+
+
+def _options(parser: argparse.ArgumentParser) -> dict[str, Any]:
+    return {option: action.default for action in parser._actions for option in action.option_strings}
 
 
 def helped(capsys: pytest.CaptureFixture[str], command: str = "") -> list[str]:

@@ -110,7 +110,7 @@ def test_runs_are_listed_the_newest_last(server: Server, arguments: str, lines: 
     assert (ended.code, plain(ended.out), ended.err) == (0, lines, "")
 
 
-@pytest.mark.parametrize("arguments", ["--since 2100-01-01", "--call 1", "--site acme", "--outcome cancelled"])
+@pytest.mark.parametrize("arguments", ["--since 2100-01-01", "--call 1", "--outcome cancelled"])
 def test_an_empty_list_says_what_there_is(server: Server, arguments: str) -> None:
     """
     Where no run is meant, the range of the journal is told beside the empty list.
@@ -121,6 +121,15 @@ def test_an_empty_list_says_what_there_is(server: Server, arguments: str) -> Non
     assert re.fullmatch(
         r"there is no such run; the journal has 2, from \w{20} \(.* UTC\) to \w{20} \(.* UTC\)\n", ended.err
     )
+
+
+def test_a_site_that_does_not_exist_is_usage(server: Server) -> None:
+    """
+    A mistyped site is no site without runs, and nobody waits for some.
+    """
+    ended = hookd(server, "runs", "--site", "acme", "--follow")
+
+    assert ended == Ended(2, "", "hookd: there is no site 'acme'. Sites: default\n")
 
 
 def test_scripts_get_json(server: Server) -> None:

@@ -18,6 +18,7 @@ DESCRIPTION = """
 Answer a telephony connector with hooks: Python files that run in a jail, on a deadline. Exit codes: 0 fine, 1 yours is
 wrong, 2 hookd or usage.
 """
+VERSION = "--version"
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 
 # Name, which is also the module's, → help. Only the module of the command that is asked for is imported.
@@ -49,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # JSON is UTF-8, whatever the locale
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == [VERSION]:  # what people type first at a command that they do not know
+        arguments[0] = "version"
     parsed = _parser(arguments).parse_args(arguments)
     try:
         code: int = parsed.command(parsed)
@@ -71,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hookd", description=DESCRIPTION)
+    parser.add_argument(VERSION, action="store_true", help="the same as `hookd version`")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, text in COMMANDS.items():
         of_command = commands.add_parser(name, help=text)

@@ -5,6 +5,7 @@ The arguments that several commands have.
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from hookd import documents
 from hookd.documents import Json
@@ -19,6 +20,14 @@ _EXAMPLES = {
     EVENTS: ("an event's", f"{EVENTS}/oncrmleadadd"),
     PLACEMENTS: ("a placement's", f"{PLACEMENTS}/call_card"),
 }
+
+
+class Assignment(NamedTuple):
+    """A `PATH=VALUE` of the command line: its value, and that as it was written."""
+
+    path: str
+    value: Json
+    text: str
 
 
 def add_format(parser: argparse._ActionsContainer) -> None:
@@ -97,7 +106,7 @@ def count(most: int, hint: str = "") -> Callable[[str], int]:
     return read
 
 
-def assignment(text: str) -> tuple[str, Json]:
+def assignment(text: str) -> Assignment:
     """
     Return path and value of `a.b=value`; a value that is no JSON is a string, since nobody quotes on a command line.
 
@@ -108,8 +117,8 @@ def assignment(text: str) -> tuple[str, Json]:
     if not equals:
         raise argparse.ArgumentTypeError(f"{text!r}: PATH=VALUE is expected, such as call_full.is_ivr=true")
     try:
-        return path, documents.parse(value.encode())
+        return Assignment(path, documents.parse(value.encode()), value)
     except NotJsonError as error:
         if value[:1] in ("{", "[", '"'):
             raise argparse.ArgumentTypeError(f"{path}: the value is no JSON: {error}") from error
-        return path, value
+        return Assignment(path, value, value)

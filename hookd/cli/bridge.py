@@ -14,7 +14,7 @@ from hookd.bridge.files import Change, Standing
 from hookd.bridge.switches import Switches
 from hookd.cli import compare, session
 from hookd.cli.arguments import add_format, add_site, point
-from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json, print_table
+from hookd.cli.output import OK, YOURS_IS_WRONG, complain, moment, print_json, print_table
 from hookd.documents import Json
 from hookd.errors import StorageError, UsageError
 from hookd.history import Entry, History
@@ -262,7 +262,7 @@ def _yes(is_so: bool) -> str:
 def _call(entry: Entry | None, zone: ZoneInfo) -> str:
     if entry is None:
         return "-"
-    return f"{entry.at.astimezone(zone):%Y-%m-%d %H:%M:%S} {entry.outcome} {entry.reason}".rstrip()
+    return f"{moment(entry.at, zone)} {entry.outcome} {entry.reason}".rstrip()
 
 
 def _call_document(entry: Entry | None) -> Json:

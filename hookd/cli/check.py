@@ -10,6 +10,7 @@ from hookd.cli.arguments import add_format, add_site
 from hookd.cli.output import OK, YOURS_IS_WRONG, complain, located, print_json, problem_document, shown
 from hookd.documents import Json
 from hookd.errors import Problem, SettingsError
+from hookd.names import counted
 from hookd.review import Review, review, select
 from hookd.service import Service
 
@@ -41,7 +42,7 @@ def check(args: argparse.Namespace) -> int:
         for _, line in (*problems, *((site, f"warning: {warning}") for site, warning in warnings)):
             complain(line)
         hooks = sum(len(one.hooks) + len(one.broken) for one in reviews)
-        print(f"{_count(hooks, 'hook')}: {_count(len(problems), 'problem')}, {_count(len(warnings), 'warning')}")
+        print(f"{counted(hooks, 'hook')}: {counted(len(problems), 'problem')}, {counted(len(warnings), 'warning')}")
     return YOURS_IS_WRONG if problems else OK
 
 
@@ -85,7 +86,3 @@ def _hooks(reviews: list[Review]) -> list[Json]:
         for one in reviews
         for hook in one.hooks
     ]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -4,12 +4,16 @@
 
 import argparse
 import os
+import tempfile
+from pathlib import Path
 
 from hookd.cli import session
 from hookd.cli.arguments import add_config, add_format
 from hookd.cli.output import OK, YOURS_IS_WRONG, print_json
-from hookd.doctor import Finding, Verdict, examine
+from hookd.doctor import Finding, Verdict, examine, examine_machine
+from hookd.errors import SettingsError
 from hookd.service import Service
+from hookd.settings import load
 
 MARKS = {Verdict.OK: "ok     ", Verdict.WARNING: "WARNING", Verdict.FAILURE: "FAILURE"}
 
@@ -23,8 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def doctor(args: argparse.Namespace) -> int:
     """Print what each check found."""
-    settings = session.read_settings(args)
-    found = session.run(settings, _examine)
+    try:
+        found = session.run(session.read_settings(args), _examine)
+    except SettingsError as error:
+        found = _examine_machine(str(error))
     if args.format == "json":
         checks = [
             {"check": name, "verdict": one.verdict, "message": one.message, "remedy": one.remedy or None}
@@ -41,6 +47,15 @@ def doctor(args: argparse.Namespace) -> int:
 
 async def _examine(service: Service) -> list[tuple[str, Finding]]:
     return examine(service, os.environ)
+
+
+def _examine_machine(fault: str) -> list[tuple[str, Finding]]:
+    async def look(service: Service) -> list[tuple[str, Finding]]:
+        return examine_machine(service, os.environ, fault)
+
+    with tempfile.TemporaryDirectory(prefix="hookd-") as empty:  # the defaults, and no hooks
+        (Path(empty) / "hooks").mkdir()
+        return session.run(load(None, Path(empty)), look)
 
 
 def worst(found: list[tuple[str, Finding]]) -> Verdict:

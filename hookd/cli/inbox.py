@@ -10,8 +10,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hookd.cli.arguments import add_config, add_format, add_site, count
-from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json, print_table
-from hookd.cli.session import read_settings
+from hookd.cli.output import OK, YOURS_IS_WRONG, complain, moment, print_json, print_table
+from hookd.cli.session import read_settings, site_directory
 from hookd.consumer import lock
 from hookd.documents import Json
 from hookd.errors import UsageError
@@ -75,6 +75,8 @@ def list_(args: argparse.Namespace) -> int:
     inbox = open_inbox(settings)
     wanted = {"site": args.site, "state": args.state, "name": args.name, "most": args.limit, "kind": noun.kind}
     found = inbox.all(**wanted) if inbox else []
+    if args.site and not found:  # of a site that is gone, what is left is listed
+        site_directory(settings, args.site)
     if args.format == "json":
         print_json([_document(job) for job in reversed(found)])
         return OK
@@ -131,7 +133,7 @@ def _warn_of_nobody(settings: Settings, inbox: Jobs | None, noun: Noun) -> None:
 
 def _rows(found: list[Job], noun: Noun, zone: ZoneInfo) -> Iterator[tuple[str, ...]]:
     for job in reversed(found):
-        at = datetime.fromtimestamp(job.ended_at or job.due_at, zone).isoformat(" ", "seconds")
+        at = moment(datetime.fromtimestamp(job.ended_at or job.due_at, UTC), zone)
         error = job.error if len(job.error) <= ERROR_CHARACTERS else f"{job.error[:ERROR_CHARACTERS]}…"
         state = f"{job.state} ({job.reason})" if job.reason else job.state
         yield job.id, job.site, *noun.cells(job), state, str(job.attempt), at, error

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 from hookd.documents import Json
@@ -34,6 +35,11 @@ def print_made(files: Sequence[str], commands: Sequence[str], shape: str) -> Non
         print_json({"files": files, "next": commands})
     else:
         print("\n".join(files), "Next:", *(f"  {command}" for command in commands), sep="\n")
+
+
+def moment(at: datetime, zone: tzinfo) -> str:
+    """Return a time as every list of a command shows it: to the second, in *zone*."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def complain(line: object) -> None:

@@ -6,12 +6,12 @@ import argparse
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from hookd.cli.arguments import add_format, add_site
-from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json, print_table
+from hookd.cli.output import OK, YOURS_IS_WRONG, complain, moment, print_json, print_table
 from hookd.cli.session import hooks_directory, read_settings
 from hookd.documents import Json
 from hookd.errors import PortalError, UsageError
@@ -207,7 +207,7 @@ def _side(settings: Settings) -> Iterator[PortalSide | None]:
 
 
 def _row(portal: Portal, zone: ZoneInfo) -> tuple[str, ...]:
-    installed = datetime.fromtimestamp(portal.installed_at, zone).strftime("%Y-%m-%d %H:%M")
+    installed = moment(datetime.fromtimestamp(portal.installed_at, UTC), zone)
     user = "" if portal.user_id is None else str(portal.user_id)
     return portal.host, portal.member_id, portal.status, ",".join(portal.scopes), user, installed, portal.trouble
 

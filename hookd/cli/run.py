@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hookd import cases, contract, documents, samples
 from hookd.answers import act
-from hookd.cli import recorded
+from hookd.cli import posted, recorded
 from hookd.cli.arguments import add_changes, add_format, add_hook, add_site
 from hookd.cli.output import OK, YOURS_IS_WRONG, complain, print_json
 from hookd.cli.samples import sample
@@ -45,7 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="the request of a run in the journal, at its time; what differs from its reply is shown",
     )
-    add_changes(parser, "--set", "change the request: call_full.channel.type=outgoing; again and again")
+    add_changes(
+        parser,
+        "--set",
+        "change the request: call_full.channel.type=outgoing; again and again. A VALUE is JSON, or else text; of what "
+        "a portal posts (data and fields of events; options, raw and form of placements) numbers are text, as portals "
+        "send them",
+    )
     add_changes(parser, "--settings", "change the hook's settings for this run")
     parser.add_argument("--now", metavar="TIME", type=_time, help="ISO time at which the hook's clock stands still")
     parser.add_argument(
@@ -81,7 +87,7 @@ def _replay(args: argparse.Namespace) -> int:
     if args.point not in (None, found.point):
         raise UsageError(f"run {found.id} is of {found.point.name}, not of {args.point.name}")
     args.point, args.now = found.point, args.now or found.at
-    body = _changed(cases.changed, found.request, args.set)
+    body = _changed(cases.changed, found.request, _set(args))
     place = recorded.site_of(args, found)
     ended = with_site(place, lambda service, site: _run(service, site, args, body))
     differing = found.differing(ended)
@@ -99,7 +105,11 @@ def _replay(args: argparse.Namespace) -> int:
 
 
 async def _run(service: Service, site: Site, args: argparse.Namespace, body: Json) -> Run:
-    settings = _changed(samples.laid_over, dict(settings_of(site.hooks.snapshot, args.point.name)), args.settings)
+    settings = _changed(
+        samples.laid_over,
+        dict(settings_of(site.hooks.snapshot, args.point.name)),
+        {each.path: each.value for each in args.settings},
+    )
     started = asyncio.get_running_loop().time()
     stand_in = act if args.live else None
     return await service.runner.run(
@@ -143,9 +153,9 @@ def _read(args: argparse.Namespace) -> tuple[str, Json]:
         return _read_event(args)
     if args.input is None:
         name = args.sample or cases.sample_names(args.point)[0]
-        return f"sample {name}", _changed(cases.changed, sample(args.point, name), args.set)
+        return f"sample {name}", _changed(cases.changed, sample(args.point, name), _set(args))
     name = "standard input" if args.input == STDIN else args.input
-    return name, _changed(cases.changed, _parse(name, args.input), args.set)
+    return name, _changed(cases.changed, _parse(name, args.input), _set(args))
 
 
 def _read_job(args: argparse.Namespace) -> tuple[str, Json]:
@@ -153,7 +163,7 @@ def _read_job(args: argparse.Namespace) -> tuple[str, Json]:
         raise UsageError("there are no samples of jobs; name a file with the payload: --input FILE")
     name = "standard input" if args.input == STDIN else args.input or "no payload"
     payload = _parse(name, args.input) if args.input else {}
-    return name, _changed(samples.laid_over, example(args.point.entry, payload), args.set)
+    return name, _changed(samples.laid_over, example(args.point.entry, payload), _set(args))
 
 
 def _read_event(args: argparse.Namespace) -> tuple[str, Json]:
@@ -162,7 +172,7 @@ def _read_event(args: argparse.Namespace) -> tuple[str, Json]:
     data = _bytes(name, args.input)
     is_json = data.lstrip()[:1] in (b"{", b"")
     given = _json(name, data) if is_json else forms.parse(data.strip())
-    return name, _changed(samples.laid_over, of_event(given), args.set)
+    return name, _changed(samples.laid_over, of_event(given), _set(args))
 
 
 def _parse(name: str, path: str) -> Json:
@@ -183,9 +193,13 @@ def _json(name: str, data: bytes) -> Json:
         raise SampleError(str(cases.not_json(name, error))) from error
 
 
-def _changed(change: Change, body: Json, assignments: list[tuple[str, Json]]) -> Json:
+def _set(args: argparse.Namespace) -> dict[str, Json]:
+    return posted.changes(args.point, args.set)
+
+
+def _changed(change: Change, body: Json, changes: Mapping[str, Json]) -> Json:
     try:
-        return change(body, dict(assignments))
+        return change(body, changes)
     except SampleError as error:
         raise UsageError(str(error)) from error
 

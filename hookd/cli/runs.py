@@ -16,9 +16,9 @@ from hookd import cases, scaffold
 from hookd.answers import blank
 from hookd.cli import recorded
 from hookd.cli.arguments import add_config, add_format, add_site, count, hook
-from hookd.cli.output import OK, complain, print_json, shown
+from hookd.cli.output import OK, complain, moment, print_json, shown
 from hookd.cli.recorded import Recorded
-from hookd.cli.session import read_settings, with_site
+from hookd.cli.session import read_settings, site_directory, with_site
 from hookd.differences import shown as value_shown
 from hookd.documents import Json, dump
 from hookd.history import Entry, History, Wanted
@@ -77,6 +77,8 @@ def runs(args: argparse.Namespace) -> int:
         since=args.since and (args.since if args.since.tzinfo else args.since.replace(tzinfo=zone)),
     )
     with History(settings) as history:
+        if args.site and not history.latest(Wanted(site=args.site), 1):  # of a site that is gone, runs are left
+            site_directory(settings, args.site)
         if args.follow:
             _follow(history, wanted, args, zone)
         entries = history.latest(wanted, args.limit)
@@ -150,7 +152,7 @@ def _line(entry: Entry, zone: ZoneInfo) -> str:
     where = entry.point if entry.site == DEFAULT_SITE else f"{entry.site}/{entry.point}"
     outcome = f"{entry.outcome} {entry.reason}".rstrip()
     cells = (
-        f"{entry.at.astimezone(zone):%Y-%m-%d %H:%M:%S}",
+        moment(entry.at, zone),
         entry.id,
         where.ljust(POINT_WIDTH),
         outcome.ljust(18),
@@ -171,7 +173,7 @@ def _document(entry: Entry) -> dict[str, Json]:
 def _shown(found: Recorded, zone: ZoneInfo) -> Iterator[str]:
     run = found.document
     began = datetime.fromisoformat(found.at).astimezone(zone)
-    yield f"run: {found.id}, {began:%Y-%m-%d %H:%M:%S.%f %z}, site {found.site}, {run['point']}"
+    yield f"run: {found.id}, {moment(began, zone)}{began:.%f %z}, site {found.site}, {run['point']}"
     yield f"outcome: {run['outcome']}" + (f" ({run['reason']})" if run["reason"] else "")
     if run["error"]:
         yield f"error: {run['error']['text']}"

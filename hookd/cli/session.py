@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import structlog
 
+from hookd.cli.output import complain, located
 from hookd.errors import SettingsError, UsageError
 from hookd.names import meant
 from hookd.service import Service
@@ -42,6 +43,19 @@ def read_settings(args: argparse.Namespace) -> Settings:
     return load(find_config(args.config, os.environ, working), working)
 
 
+def site_directory(settings: Settings, site: str) -> Path:
+    """
+    Return where *site* is.
+
+    Raises:
+        UsageError: There is no such site.
+    """
+    found = {DEFAULT_SITE: settings.base, **site_directories(settings.sites)}
+    if site not in found:
+        raise UsageError(f"there is no site {site!r}{meant(site, found)} Sites: {', '.join(found)}")
+    return found[site]
+
+
 def hooks_directory(settings: Settings, site: str) -> Path:
     """
     Return where the hooks of *site* are.
@@ -50,10 +64,8 @@ def hooks_directory(settings: Settings, site: str) -> Path:
         UsageError: There is no such site.
         SettingsError: The directory is not there.
     """
-    found = {DEFAULT_SITE: settings.base, **site_directories(settings.sites)}
-    if site not in found:
-        raise UsageError(f"there is no site {site!r}{meant(site, found)} Sites: {', '.join(found)}")
-    directory = settings.hooks if site == DEFAULT_SITE else found[site] / "hooks"
+    base = site_directory(settings, site)
+    directory = settings.hooks if site == DEFAULT_SITE else base / "hooks"
     if not directory.is_dir():
         raise SettingsError(f"{directory}: there is no such directory; the hooks of site {site} are looked for there")
     return directory
@@ -62,6 +74,8 @@ def hooks_directory(settings: Settings, site: str) -> Path:
 def with_site(args: argparse.Namespace, work: Callable[[Service, Site], Awaitable[Result]]) -> Result:
     """
     Return what *work* makes of the site that `--site` names.
+
+    What is wrong beside the hooks, settings.toml above all, is told once; the work is done as the server would do it.
 
     Raises:
         SettingsError: The settings are wrong.
@@ -74,6 +88,8 @@ def with_site(args: argparse.Namespace, work: Callable[[Service, Site], Awaitabl
         site = service.sites.get(args.site)
         if site is None:
             raise SettingsError(service.sites.unusable[args.site])
+        for problem in site.hooks.snapshot.problems:
+            complain(located(problem, site.hooks.directory))
         return await work(service, site)
 
     return run(settings, with_service, only=args.site)

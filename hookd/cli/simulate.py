@@ -64,7 +64,7 @@ def _read(args: argparse.Namespace) -> form.Call:
     described: Json = {"like": args.call}
     if args.call not in form.CALLS:
         described = _parse(args.call)
-    for path, value in args.set:
+    for path, value, _ in args.set:
         if isinstance(described, dict):
             described = form.assigned(described, path, value)
     return form.read(args.call, described)

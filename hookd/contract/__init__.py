@@ -15,8 +15,8 @@ from typing import Final, Literal
 from jsonschema import ValidationError
 
 from hookd.contract import crm
-from hookd.contract.changes import nested_key, no_change, not_cancellable, set_keys
-from hookd.contract.findings import Findings, Side, kind, missing_key, missing_path, shown
+from hookd.contract.changes import instead_of, nested_key, no_change, no_such_key, not_cancellable, set_keys
+from hookd.contract.findings import Findings, Side, in_python, kind, missing_key, missing_path, shown
 from hookd.contract.schema import SCHEMAS, Check, file_violations, keys, load, violations
 from hookd.contract.shapes import conversion, fitted
 from hookd.documents import Json
@@ -44,7 +44,11 @@ __all__ = [
     "check_constant",
     "envelope",
     "file_violations",
+    "in_python",
+    "instead_of",
+    "kind",
     "load",
+    "no_such_key",
     "preload",
     "read_change",
     "read_request",

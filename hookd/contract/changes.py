@@ -75,13 +75,27 @@ def no_change(point: Point, returned: Json) -> str:
     """
     Return the message for a hook that returned something that is no change.
     """
+    return f"the hook returned {shown(returned)}, which is {kind(returned)}. {instead_of(point, returned)}"
+
+
+def instead_of(point: Point, returned: Json) -> str:
+    """
+    Return what the hook of *point* can return instead of *returned*, which is no change.
+    """
     example = ", ".join(f'"{key}": …' for key in point.echo[:1]) or '"TITLE": …'
     if len(point.echo) == 1 and not keys(point.name, "reply").checks[point.echo[0]].errors(returned):
         example = f'"{point.echo[0]}": {in_python(returned)}'
-    return (
-        f"the hook returned {shown(returned)}, which is {kind(returned)}. Return a dict of what you change, such as"
-        f" {{{example}}}, or nothing to change nothing."
-    )
+    return f"Return a dict of what you change, such as {{{example}}}, or nothing to change nothing."
+
+
+def no_such_key(point: Point, name: str) -> str:
+    """
+    Return what is wrong with the key *name* in what a hook of *point* returns, whatever the request; "" where it may be
+    right: a key of the request may come back as it was.
+    """
+    level = _Level(point, keys(point.name, "reply"), {})
+    may_be = level.known.names is not None or name in level.known.checks or name in _request_keys(point)
+    return "" if may_be else _no_key(level, name)
 
 
 def not_cancellable(point: Point, what: str) -> str:

@@ -4,6 +4,7 @@ Who can ask: tokens, a proxy in front, and the server that should be listening.
 
 import http.client
 import json
+import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,7 +58,7 @@ def listening_ports(files: tuple[Path, ...] = (Path("/proc/net/tcp"), Path("/pro
 
 
 def server(service: Service, environment: Mapping[str, str]) -> list[Finding]:
-    """Whether the server is there and ready."""
+    """Whether the server is there, is this installation's, and is ready."""
     bind = service.settings.bind
     token = next(iter(service.settings.operator_tokens), "")
     try:
@@ -66,13 +67,20 @@ def server(service: Service, environment: Mapping[str, str]) -> list[Finding]:
         return [warning(f"nobody listens on {bind}", "Start it: hookd serve")]
     except (OSError, http.client.HTTPException, ValueError) as error:
         return [failure(f"{bind} is taken by a program that is not hookd: {error}", "Stop it, or set another bind.")]
-    if status == http.HTTPStatus.OK:
-        return [ok(f"{bind} is ready")]
-    reasons = "; ".join(document.get("reasons", [])) or f"status {status}"
-    return [failure(f"{bind} is not ready: {reasons}", "See its log.")]
+    own, its = os.path.realpath(service.settings.state), document.get("state_directory")
+    if its not in (own, None):
+        what = f"{bind} is taken by the hookd of another installation: its state is {its}, this one's {own}"
+        return [failure(what, "Stop it, or set another bind.")]
+    if status != http.HTTPStatus.OK:
+        reasons = "; ".join(document.get("reasons", [])) or f"status {status}"
+        return [failure(f"{bind} is not ready: {reasons}", "See its log.")]
+    if its is None:
+        remedy = "Restart it if it is older than this command; on an address that others reach set operator_tokens."
+        return [warning(f"a hookd answers on {bind} and is ready, but does not say of which installation", remedy)]
+    return [ok(f"{bind} is ready")]
 
 
-def _ask(bind: str, token: str) -> tuple[int, dict[str, list[str]]]:
+def _ask(bind: str, token: str) -> tuple[int, dict[str, Any]]:
     """Ask without the token first: whoever else listens there must not get to see it."""
     status, document = _get(bind, {"Host": "localhost"})
     if document.get("state") not in ("ready", "not_ready"):

@@ -12,6 +12,7 @@ from hookd import contract, storage
 from hookd.doctor.finding import Finding, failure, ok, warning
 from hookd.errors import StorageError
 from hookd.jobs import MEGABYTE, Use
+from hookd.names import counted
 from hookd.points import POINTS
 from hookd.review import review
 from hookd.service import Service, quota_of
@@ -76,7 +77,8 @@ def secrets(service: Service, environment: Mapping[str, str]) -> list[Finding]:
         if mode & OTHERS:
             what = f"{path}: other users may read or change it (mode {stat.S_IMODE(mode):o})"
             found.append(warning(what, f"chmod {'700' if path.is_dir() else '600'} {path}"))
-    return found or [ok(f"{len(files)} files with tokens or secrets, none open to other users")]
+    kept = sum(path.is_file() for path in files)  # the directory, whose rights count too, is none
+    return found or [ok(f"{counted(kept, 'file')} with tokens or secrets, none open to other users")]
 
 
 def _token_files(service: Service) -> Iterator[Path]:
@@ -135,7 +137,7 @@ def hooks(service: Service, environment: Mapping[str, str]) -> list[Finding]:
         if site.hooks.directory.is_dir() and site.hooks.directory.stat().st_mode & stat.S_IWOTH:
             what = f"{site.hooks.directory}: everybody on this machine may put a hook there"
             found.append(failure(what, f"chmod o-w {site.hooks.directory}"))
-    return [*found, ok(f"{count} hooks can be used")]
+    return [*found, ok(f"{counted(count, 'hook')} can be used")]
 
 
 def quarantine(service: Service, environment: Mapping[str, str]) -> list[Finding]:

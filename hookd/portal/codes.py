@@ -19,6 +19,8 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
+from hookd.names import meant
+
 OTHER = "other"  # the hook that answers what no other does
 HOME = "DEFAULT"  # the page of the app itself, and of its installation
 MAX_CODE_CHARACTERS = 100  # the longest known has 47; file names end at 255 bytes
@@ -117,6 +119,18 @@ def event_hook_names() -> Mapping[str, tuple[Code, ...]]:
         for name in event_hooks(known.code):
             found.setdefault(name, []).append(known)
     return MappingProxyType({name: tuple(answered) for name, answered in found.items()})
+
+
+def unknown_event(hook: str) -> tuple[str, str] | None:
+    """
+    Return what is to be said of the name *hook* of a hook of events, and what to do, where nobody knows an event of
+    that name: portals grow, but fingers slip more often. None where it is known.
+    """
+    known = event_hook_names()
+    if event(hook) or hook in known:
+        return None
+    remedy = f"A code in lower case, dots as _; a family, such as crm_lead; or {OTHER}."
+    return f"no event of this name is known{meant(hook, known)}", remedy
 
 
 def placement(code: str) -> Code | None:

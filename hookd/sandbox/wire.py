@@ -15,7 +15,7 @@ Worker to broker:
     {"t": "print", "text": str}, any number of times within a run
     {"t": "call", "id": int, "tool": str, "method": str, "arguments": {…}}, within a run: the next frame is its answer
     {"t": "checked", "problems": [...], "warnings": [...], "libs": [...], "settings_keys": [...], "tools": [...],
-     "lists": [...], "jobs": [...], "templates": [...]}
+     "lists": [...], "jobs": [...], "templates": [...], "returned_keys": [...], "returned_values": [...]}
     {"t": "done", "ok": Json} or {"t": "done", "cancel": true} or {"t": "done", "error": {…}}, with "cpu_s" and "rss_kb"
 """
 
@@ -115,9 +115,11 @@ def _check_checked(message: dict[str, Any]) -> None:
     for kind in ("libs", "tools", "templates"):
         if not all(type(name) is str for name in message[kind]):
             raise FrameError(f"{kind} without a name")
-    for names in (message["settings_keys"], message["lists"], message["jobs"]):
+    for names in (message["settings_keys"], message["lists"], message["jobs"], message["returned_keys"]):
         if not all(type(name) is str and type(line) is int for name, line in names):
             raise FrameError("a name that is none")
+    if not all(type(line) is int for _, line in message["returned_values"]):
+        raise FrameError("a value without its line")
 
 
 def _check_texts(found: Any, keys: frozenset[str]) -> None:

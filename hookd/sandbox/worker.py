@@ -330,7 +330,8 @@ def check(message: Message) -> Message:
     return _checked((), program)
 
 
-_CHECKED = ("warnings", "libs", "settings_keys", "tools", "lists", "jobs", "templates")
+_RETURNED = ("returned_keys", "returned_values")  # of the function that is called; nobody reads what others return
+_CHECKED = ("warnings", "libs", "settings_keys", "tools", "lists", "jobs", "templates", *_RETURNED)
 
 
 def _checked(problems: tuple[Problem, ...] | list[Problem], program: Program | None = None) -> Message:
@@ -338,6 +339,7 @@ def _checked(problems: tuple[Problem, ...] | list[Problem], program: Program | N
     if program is None:
         return answer | {key: [] for key in _CHECKED}
     functions = [function for module in program.modules for function in module.functions.values()]
+    own = program.module.functions[program.entry]
     return answer | {
         "warnings": [asdict(warning) for module in program.modules for warning in warnings(module)],
         "libs": sorted(program.libs),
@@ -346,6 +348,8 @@ def _checked(problems: tuple[Problem, ...] | list[Problem], program: Program | N
         "lists": [list(name) for function in functions for name in function.list_names],
         "jobs": [list(name) for function in functions for name in function.job_names],
         "templates": list(program.templates.names) if program.templates else [],
+        "returned_keys": [list(key) for key in own.returned_keys],
+        "returned_values": [list(value) for value in own.returned_values],
     }
 
 

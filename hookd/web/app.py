@@ -3,6 +3,7 @@ What people and monitoring look at: one Flask app behind the connector's lane.
 """
 
 import contextlib
+import os
 import shlex
 from typing import Any
 
@@ -121,6 +122,7 @@ def details(service: Service) -> dict[str, Any]:
     """
     return {
         "hookd": __version__,
+        "state_directory": os.path.realpath(service.settings.state),  # tells one installation from another
         "workers": {str(state): number for state, number in service.pool.states().items()},
         "waiting": service.pool.waiting,
         "isolation": _isolation(service),

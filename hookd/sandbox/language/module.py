@@ -5,8 +5,11 @@ A compiled hook or lib file, and what is known of it without running it.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import CodeType
+from typing import Any
 
 from hookd.errors import Problem
+
+Json = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,9 @@ class Function:
         job_names: (name, line) of each `jobs.enqueue("name", …)`.
         legacy_keys: (key, line) of each `request["call"]` or `request.get("conversation")`: keys that connectors
             from 3.13 on do not send.
+        returned_keys: (key, line) of each literal key in a dict that it returns as written, but for keys that it reads
+            from the request.
+        returned_values: (value, line) of each literal that it returns and that is no dict.
     """
 
     name: str
@@ -37,6 +43,8 @@ class Function:
     legacy_keys: tuple[tuple[str, int], ...]
     list_names: tuple[tuple[str, int], ...] = ()
     job_names: tuple[tuple[str, int], ...] = ()
+    returned_keys: tuple[tuple[str, int], ...] = ()
+    returned_values: tuple[tuple[Json, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

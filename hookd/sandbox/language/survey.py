@@ -6,6 +6,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -13,6 +14,7 @@ from hookd.errors import Problem
 from hookd.sandbox.language import refusals
 from hookd.sandbox.language.module import Function
 from hookd.sandbox.language.modules import OFFERED
+from hookd.sandbox.language.plain import Json, NotPlain, plain
 
 _LEGACY_KEYS = frozenset({"call", "conversation"})
 _ODD_SHOWN_MAX = 60
@@ -146,6 +148,9 @@ def _function(node: ast.FunctionDef) -> Function:
     plain, odd = _parameters(node.args)
     inner = [each for statement in node.body for each in _nodes(statement)]
     names = {argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+    returned = sorted(_returned(node), key=lambda value: value.lineno)
+    # What was read from the request may be handed back unaltered, whatever the point's reply has.
+    read = {key for key, _ in (*_constant_keys(inner, "request"), *_got_keys(inner, "request"))}
     return Function(
         name=node.name,
         line=node.lineno,
@@ -161,6 +166,8 @@ def _function(node: ast.FunctionDef) -> Function:
         ),
         list_names=tuple(_called_names(inner, "lists", ("contains", "lookup"))) if "lists" in names else (),
         job_names=tuple(_called_names(inner, "jobs", ("enqueue",))) if "jobs" in names else (),
+        returned_keys=tuple((key, line) for key, line in _display_keys(returned) if key not in read),
+        returned_values=tuple(_literals(returned)),
     )
 
 
@@ -220,6 +227,46 @@ def _is_result(node: ast.AST) -> bool:
     if not isinstance(node, ast.Return) or node.value is None:
         return False
     return not (isinstance(node.value, ast.Constant) and node.value.value is None)
+
+
+def _returned(function: ast.FunctionDef) -> Iterator[ast.expr]:
+    """What *function* itself returns, as written; of `a if b else c` both, of `a or b` the last."""
+    waiting = [
+        statement.value
+        for statement in _statements(function.body, inner=False)
+        if isinstance(statement, ast.Return) and statement.value
+    ]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, ast.IfExp):
+            waiting += [value.body, value.orelse]
+        elif isinstance(value, ast.BoolOp):
+            waiting.append(value.values[-1])
+        else:
+            yield value
+
+
+def _display_keys(returned: list[ast.expr]) -> Iterator[tuple[str, int]]:
+    """Each literal key in the dicts among what is *returned*."""
+    for node in returned:
+        for key in node.keys if isinstance(node, ast.Dict) else ():
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                with suppress(NotPlain):  # half a surrogate
+                    yield plain(key.value), key.lineno
+
+
+def _literals(returned: list[ast.expr]) -> Iterator[tuple[Json, int]]:
+    """
+    Each literal among what is *returned* that is no dict, and not None. Lists in lists and what JSON cannot say are
+    left out: a worker's answer has limits.
+    """
+    for node in returned:
+        parts = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
+        if all(isinstance(part, ast.Constant | ast.UnaryOp) for part in parts):
+            with suppress(ValueError, NotPlain):  # -number is no literal, b"1" no plain data
+                value = plain(ast.literal_eval(node))
+                if value is not None:
+                    yield value, node.lineno
 
 
 def _constant_keys(nodes: list[ast.AST], name: str) -> Iterator[tuple[str, int]]:
