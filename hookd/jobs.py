@@ -48,6 +48,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    union_all,
     update,
 )
 
@@ -104,10 +105,17 @@ _PARKED = (_C.state == PARKED, func.coalesce(_C.reason, NO_SITE) == NO_SITE)
 _INSERT = insert(_JOBS)
 _SAME = select(_C.id, _C.ended_at).where(*(_C[name] == bindparam(name) for name in ("site", "kind", "name", "key")))
 # What is due is read in its order, and no further than to as many as are wanted: what waits may be thousands.
-_WAITS = (_C.state == WAITING, _C.kind == bindparam("kind"), _C.is_taken.is_(False))
+_OF_KIND = _C.kind == bindparam("kind")
+_WAITS = (_C.state == WAITING, _OF_KIND, _C.is_taken.is_(False))
+_LANES = select(_C.lane).where(_OF_KIND, _C.site == bindparam("site"), _C.lane.is_not(None))
+_HELD = union_all(
+    _LANES.where(_C.state.in_((WAITING, RUNNING)), _C.is_taken.is_(True)),
+    _LANES.where(*_PARKED, _C.is_taken.is_(False)),
+)
 _DUE = (
     select(_C.due_at, _C.id, _C.lane)
     .where(*_WAITS, _C.site == bindparam("site"), _C.due_at <= bindparam("now"))
+    .where(_C.lane.is_(None) | _C.lane.not_in(_HELD))
     .order_by(_C.due_at, _C.id)
 )
 _FIRST_SITE = select(_C.site).where(*_WAITS).order_by(_C.site).limit(1)
@@ -115,8 +123,6 @@ _WAITING_SITES = select(_FIRST_SITE.scalar_subquery().label("site")).cte(recursi
 _NEXT_SITE = _FIRST_SITE.where(_C.site > _WAITING_SITES.c.site).scalar_subquery()
 _WAITING_SITES = _WAITING_SITES.union_all(select(_NEXT_SITE).where(_WAITING_SITES.c.site.is_not(None)))
 _SITES = select(_WAITING_SITES.c.site).where(_WAITING_SITES.c.site.is_not(None))
-_OF_LANES = select(_C.site, _C.lane).where(_C.kind == bindparam("kind"), _C.lane.is_not(None))
-_HELD = _OF_LANES.where(_C.is_taken.is_(True)).union_all(_OF_LANES.where(*_PARKED))
 
 # What a site has: to count it and to sum it up at each promise takes longer the more there is, and whoever changes jobs
 # here and there would forget it.
@@ -453,8 +459,7 @@ class Jobs:
         now = time.time()
         with self._database().read() as connection:
             sites = connection.scalars(_SITES, {"kind": kind}).all()
-            held = {(site, lane) for site, lane in connection.execute(_HELD, {"kind": kind})} if sites else set()
-            heads = [_heads(connection, {"kind": kind, "site": site, "now": now}, held) for site in sites]
+            heads = [_heads(connection, {"kind": kind, "site": site, "now": now}) for site in sites]
             turns = (sorted(filter(None, turn)) for turn in zip_longest(*heads))  # one of each site
             chosen = [id_ for _, id_ in islice(chain.from_iterable(turns), most)]
             found = {row.id: _job(row) for row in connection.execute(select(_JOBS).where(_C.id.in_(chosen)))}
@@ -540,16 +545,14 @@ class Jobs:
             return self._opened
 
 
-def _heads(
-    connection: Connection, wanted: dict[str, Any], held: Collection[tuple[str, str]]
-) -> Iterator[tuple[float, str]]:
+def _heads(connection: Connection, wanted: dict[str, Any]) -> Iterator[tuple[float, str]]:
     """When a site's jobs that may be done were due, and their ids: the oldest first, and of a lane that one alone."""
-    lanes = {lane for site, lane in held if site == wanted["site"]}
+    lanes = set()
     for due_at, id_, lane in connection.execute(_DUE, wanted):
         if lane not in lanes:
             yield due_at, id_
-            if lane is not None:
-                lanes.add(lane)
+        if lane is not None:
+            lanes.add(lane)
 
 
 def _grow(row: dict[str, Any], uses: dict[str, Use]) -> None:
