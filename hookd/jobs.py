@@ -236,6 +236,22 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class Old:
+    """
+    What people have forgotten: what is so, and what nobody has.
+
+    Attributes:
+        before: When it ended, or else was enqueued, in seconds since 1970.
+        site: None is every site.
+    """
+
+    kind: str
+    state: str
+    before: float
+    site: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """
     How the consumer found a job's attempt to stand; a note about an attempt that is over counts no more.
@@ -431,15 +447,20 @@ class Jobs:
         self.flush()
         return found > 0
 
-    def purge(self, states: Collection[str], before: float, *, kind: str = JOB) -> int:
+    def purge(self, old: Old) -> int:
         """
-        Forget those of *kind* in *states* that ended, or were enqueued and that nobody has, before this time; return
-        how many.
+        Forget what is so; return how many.
         """
-        is_free = _C.is_taken.is_(False) | _C.ended_at.is_not(None)
-        is_old = func.coalesce(_C.ended_at, _C.enqueued_at) < before
-        condition = (_C.kind == kind) & _C.state.in_(states) & is_free & is_old
+        condition = _is_old(old)
         return sum(iter(lambda: self._forget_some(condition), 0))
+
+    def counted(self, old: Old) -> dict[str, int]:
+        """
+        Return how much of each site is so.
+        """
+        query = select(_C.site, func.count()).where(_is_old(old)).group_by(_C.site).order_by(_C.site)
+        with self._database().read() as connection:
+            return {str(site): int(number) for site, number in connection.execute(query)}
 
     # ---- for the consumer ----------------------------------------------------------------------------------------
 
@@ -664,6 +685,13 @@ def _noting(columns: tuple[str, ...]) -> Update:
     current = update(_JOBS).where(_C.id == bindparam("of_id"), _C.attempt == bindparam("of_attempt"))
     changed: dict[str, Any] = {name: bindparam(f"to_{name}") for name in columns}
     return current.where(_C.ended_at.is_(None)).values(first=_C.first + bindparam("forgiven"), **changed)
+
+
+def _is_old(old: Old) -> ColumnElement[bool]:
+    is_free = _C.is_taken.is_(False) | _C.ended_at.is_not(None)  # the consumer may still have what has not ended
+    is_old = func.coalesce(_C.ended_at, _C.enqueued_at) < old.before
+    condition = (_C.kind == old.kind) & (_C.state == old.state) & is_free & is_old
+    return condition if old.site is None else condition & (_C.site == old.site)
 
 
 def _parked(sites: Collection[str]) -> tuple[ColumnElement[bool], ...]:

@@ -84,6 +84,20 @@ def test_shows_and_retries_events_alone(site: Path) -> None:
     assert no_job.returncode == 1
 
 
+def test_forgets_events_alone(site: Path) -> None:
+    """
+    purge takes events that are so, loops that were put aside included, and no jobs.
+    """
+    inbox, ids = taken(site)
+
+    dead = hookd(site, "events", "purge", "--before", "0s")
+    parked = hookd(site, "events", "purge", "--before", "0s", "--state", "parked")
+    waiting = hookd(site, "events", "purge", "--state", "waiting")
+
+    assert [done.stdout for done in (dead, parked, waiting)] == ["1 forgotten\n", "1 forgotten\n", "0 forgotten\n"]
+    assert [inbox.find(id_) is None for id_ in ids] == [False, True, True, False]
+
+
 def test_writes_a_hook_for_each_kind_of_name(site: Path) -> None:
     """
     A code, as portals write it too, a family, other, and what nobody knows yet, of which it is told: each with a case

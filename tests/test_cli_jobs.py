@@ -3,6 +3,8 @@ Commands about jobs, as people type them.
 """
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from datetime import datetime
@@ -145,11 +147,37 @@ def test_forgets_jobs(site: Path) -> None:
     inbox, ids = promised(site)
 
     young = hookd(site, "jobs", "purge")
-    old = hookd(site, "jobs", "purge", "--older-than", "0s", "--format", "json")
+    elsewhere = hookd(site, "jobs", "purge", "--before", "0s", "--site", "acme")
+    old = hookd(site, "jobs", "purge", "--older-than", "0s", "--site", "default", "--format", "json")
+    later = hookd(site, "jobs", "purge", "--before", "2100-01-01", "--state", "parked")
+    wrong = hookd(site, "jobs", "purge", "--before", "yesterday")
 
-    assert young.stdout == "0 forgotten\n"
+    assert (young.stdout, elsewhere.stdout) == ("0 forgotten\n", "0 forgotten\n")
     assert json.loads(old.stdout) == {"purged": 1}
-    assert inbox.find(ids[1]) is None
+    assert later.stdout == "1 forgotten\n"
+    assert (wrong.returncode, "argument --before/--older-than: 'yesterday': 30m, 12h" in wrong.stderr) == (2, True)
+    assert [inbox.find(id_) is None for id_ in ids] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("answer", "options", "number"), [("n", (), 0), ("", (), 0), ("y", (), 1), ("n", ("--yes",), 1)]
+)
+def test_asks_at_a_terminal_before_it_forgets(site: Path, answer: str, options: tuple[str, ...], number: int) -> None:
+    """
+    It says how many of which site; only a yes, or --yes, is one.
+    """
+    inbox, ids = promised(site)
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    command = [sys.executable, "-m", "hookd", "jobs", "purge", "--before", "0s", *options]
+
+    done = subprocess.run(command, cwd=site, stdin=theirs, capture_output=True, text=True, timeout=60)
+
+    os.close(ours)
+    os.close(theirs)
+    assert (done.returncode, done.stdout) == (0, f"{number} forgotten\n")
+    assert done.stderr == ("" if options else "default: 1 dead jobs\nForget them? [y/N] ")
+    assert (inbox.find(ids[1]) is None) == bool(number)
 
 
 def test_writes_and_runs_a_job(site: Path) -> None:

@@ -36,6 +36,7 @@ from hookd.jobs import (
     Job,
     Jobs,
     Note,
+    Old,
     Promise,
     Quota,
     Use,
@@ -274,7 +275,7 @@ def test_a_site_has_room_for_so_many_bytes(tmp_path: Path) -> None:
         "jobs_mb_max",
         "site default has 0 jobs and events that have not ended, 1 MB with those that have.",
     )
-    inbox.purge([DONE], time.time() + 1)
+    inbox.purge(Old(JOB, DONE, time.time() + 1))
     assert inbox.enqueue(SITE, "note", "x").is_new
 
 
@@ -300,7 +301,7 @@ def test_what_a_site_has_is_counted_right_whatever_becomes_of_jobs(inbox: Jobs) 
     others: list[Callable[[], object]] = [
         inbox.release,
         lambda: inbox.unpark([SITE]),
-        lambda: inbox.purge([choice.choice([DEAD, DONE])], time.time() + 1),
+        lambda: inbox.purge(Old(JOB, choice.choice([DEAD, DONE]), time.time() + 1)),
         lambda: inbox.forget_ended(time.time()),
         lambda: age(inbox, KEPT_S / 3),
     ]
@@ -523,7 +524,7 @@ def test_kinds_are_told_apart(inbox: Jobs) -> None:
 
     assert [one.id for one in inbox.all(kind=EVENT)] == [event]
     assert [inbox.counts(kind=kind)[DEAD] for kind in (JOB, EVENT, None)] == [1, 1, 2]
-    assert inbox.purge([DEAD], time.time() + 1) == 1
+    assert inbox.purge(Old(JOB, DEAD, time.time() + 1)) == 1
     assert (inbox.find(job), inbox.find(event) is None) == (None, False)
 
 
@@ -569,9 +570,23 @@ def test_counts_lists_and_forgets(inbox: Jobs) -> None:
     assert [job.id for job in inbox.all(site="other")] == [other]
     assert [job.id for job in inbox.all(name="call", state=WAITING)] == [other]
     assert len(inbox.all(state=DEAD, most=7)) == 7
-    assert inbox.purge([DEAD], time.time() - 60) == 0
-    assert inbox.purge([DEAD], time.time() + 1) == 401
+    assert inbox.purge(Old(JOB, DEAD, time.time() - 60)) == 0
+    assert inbox.purge(Old(JOB, DEAD, time.time() + 1)) == 401
     assert inbox.counts() == {WAITING: 50, RUNNING: 0, DONE: 0, DEAD: 0, PARKED: 0}
+
+
+def test_what_the_consumer_has_is_not_purged(inbox: Jobs) -> None:
+    """
+    A purge takes what is so of its kind and site, and nothing that may be running or about to.
+    """
+    mine, theirs, taken = (inbox.enqueue(site, "note", 1).id for site in (SITE, "b", SITE))
+    inbox.take([taken])
+    old = Old(JOB, WAITING, time.time() + 1)
+
+    assert inbox.counted(old) == {"b": 1, SITE: 1}
+    assert inbox.purge(replace(old, kind=EVENT)) == 0
+    assert inbox.purge(replace(old, site=SITE)) == 1
+    assert [inbox.find(id_) is None for id_ in (mine, theirs, taken)] == [True, False, False]
 
 
 def test_what_ended_long_ago_is_forgotten_in_steps(inbox: Jobs) -> None:

@@ -3,7 +3,9 @@ The arguments that several commands have.
 """
 
 import argparse
+import re
 from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +22,8 @@ _EXAMPLES = {
     EVENTS: ("an event's", f"{EVENTS}/oncrmleadadd"),
     PLACEMENTS: ("a placement's", f"{PLACEMENTS}/call_card"),
 }
+_AGO = re.compile(r"(\d{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Assignment(NamedTuple):
@@ -104,6 +108,29 @@ def count(most: int, hint: str = "") -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def instant(text: str) -> datetime:
+    """
+    Return the time that 30m, 12h or 7d ago was, or that is written in ISO 8601: without a zone, see `in_zone`.
+
+    Raises:
+        argparse.ArgumentTypeError: It is neither.
+    """
+    ago = _AGO.fullmatch(text)
+    if ago:
+        return datetime.now().astimezone() - timedelta(**{_UNITS[ago.group(2)]: int(ago.group(1))})
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f'{text!r}: 30m, 12h, 7d or a time such as "2026-03-02T10:00" is expected'
+        ) from None
+
+
+def in_zone(time: datetime, zone: tzinfo) -> datetime:
+    """Return *time*, which is one of *zone* where it does not say of which."""
+    return time if time.tzinfo else time.replace(tzinfo=zone)
 
 
 def assignment(text: str) -> Assignment:

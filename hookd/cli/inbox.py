@@ -3,22 +3,23 @@ What `hookd jobs` and `hookd events` have in common: rows of the inbox, listed, 
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from hookd.cli.arguments import add_config, add_format, add_site, count
+from hookd.cli.arguments import add_config, add_format, add_site, count, in_zone, instant
 from hookd.cli.output import OK, YOURS_IS_WRONG, complain, moment, print_json, print_table
 from hookd.cli.session import read_settings, site_directory
 from hookd.consumer import lock
 from hookd.documents import Json
 from hookd.errors import UsageError
-from hookd.jobs import STATES, WAITING, Job, Jobs
+from hookd.jobs import DEAD, DONE, PARKED, STATES, WAITING, Job, Jobs, Old
 from hookd.settings import Settings
 
 LIMIT = 20
+PURGED = (DEAD, DONE, PARKED, WAITING)  # what runs is none of them
 ERROR_CHARACTERS = 60  # in a line of the list
 
 
@@ -42,11 +43,11 @@ class Noun:
     cells: Callable[[Job], tuple[str, ...]]
 
 
-def add_actions(parser: argparse.ArgumentParser, noun: Noun, more: str = "") -> Any:
+def add_actions(parser: argparse.ArgumentParser, noun: Noun) -> None:
     """
-    Add list, show and retry to *parser*, and return where to add the actions that are named *more*.
+    Add list, show, retry and purge to *parser*.
     """
-    actions = parser.add_subparsers(metavar=f"list|show|retry{more}", required=True)
+    actions = parser.add_subparsers(metavar="list|show|retry|purge", required=True)
     lists = actions.add_parser("list", help=f"print a line for each {noun.kind}, the newest last")
     add_site(lists, default=None)
     lists.add_argument("--state", choices=STATES, help=f"only {noun.kind}s in this state")
@@ -61,12 +62,23 @@ def add_actions(parser: argparse.ArgumentParser, noun: Noun, more: str = "") -> 
     retries = actions.add_parser("retry", help=f"have {noun.kind}s run now, with all their attempts before them")
     retries.add_argument("ids", metavar="ID", nargs="+", help="one that waits, is dead or is parked")
     retries.set_defaults(command=retry)
+    purges = actions.add_parser("purge", help=f"forget {noun.kind}s, and their keys; asks first at a terminal")
+    add_site(purges, default=None)
+    purges.add_argument("--state", choices=PURGED, default=DEAD, help=f"of the {noun.kind}s; without it {DEAD}")
+    purges.add_argument(
+        *("--before", "--older-than"),
+        type=instant,
+        default="7d",
+        metavar="TIME",
+        help="when they ended, or were taken on: 30m, 12h, 7d ago, or a time in ISO 8601; without it 7d",
+    )
+    purges.add_argument("--yes", action="store_true", help="do not ask")
+    purges.set_defaults(command=purge)
     for action in (shows, retries):
         add_config(action)
-    for action in (lists, shows, retries):
+    for action in (lists, shows, retries, purges):
         add_format(action)
         action.set_defaults(noun=noun)
-    return actions
 
 
 def list_(args: argparse.Namespace) -> int:
@@ -112,6 +124,30 @@ def retry(args: argparse.Namespace) -> int:
     else:
         print(f"{len(again)} will run now")
     return YOURS_IS_WRONG if refused else OK
+
+
+def purge(args: argparse.Namespace) -> int:
+    """Forget the rows that are so, and say how many; whoever is at a terminal sees them first, and is asked."""
+    settings, noun = read_settings(args), args.noun
+    inbox = open_inbox(settings)
+    before = in_zone(args.before, ZoneInfo(settings.site.time_zone)).timestamp()
+    old = Old(noun.kind, args.state, before, args.site)
+    number = inbox.purge(old) if inbox and (args.yes or _agreed(inbox.counted(old), old)) else 0
+    if args.format == "json":
+        print_json({"purged": number})
+    else:
+        print(f"{number} forgotten")
+    return OK
+
+
+def _agreed(counts: Mapping[str, int], old: Old) -> bool:
+    """Ask whoever is at the terminal whether so many rows of each site shall be forgotten; nobody is there: yes."""
+    if not counts or not sys.stdin.isatty():
+        return True
+    for site, number in counts.items():
+        complain(f"{site}: {number} {old.state} {old.kind}s")
+    print("Forget them? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def open_inbox(settings: Settings) -> Jobs | None:

@@ -4,18 +4,17 @@
 
 import argparse
 import asyncio
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from hookd import cases, scaffold
 from hookd.answers import blank
 from hookd.cli import recorded
-from hookd.cli.arguments import add_config, add_format, add_site, count, hook
+from hookd.cli.arguments import add_config, add_format, add_site, count, hook, in_zone, instant
 from hookd.cli.output import OK, complain, moment, print_json, shown
 from hookd.cli.recorded import Recorded
 from hookd.cli.session import read_settings, site_directory, with_site
@@ -31,8 +30,6 @@ from hookd.sites import Site
 LIMIT = 20
 FOLLOW_S = 0.5
 POINT_WIDTH = 29  # of the longest point
-_AGO = re.compile(r"(\d{1,6})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--outcome", choices=cases.OUTCOMES, metavar="OUTCOME", help=", ".join(cases.OUTCOMES))
     parser.add_argument("--reason", choices=cases.REASONS, metavar="REASON", help=", ".join(cases.REASONS))
     parser.add_argument("--call", default="", metavar="LINKEDID", help="only runs of this call")
-    parser.add_argument("--since", type=_since, metavar="TIME", help="30m, 12h, 7d, or a time in ISO 8601")
+    parser.add_argument("--since", type=instant, metavar="TIME", help="30m, 12h, 7d, or a time in ISO 8601")
     parser.add_argument(
         "--limit", type=count(1_000_000), default=LIMIT, metavar="N", help=f"the last N; without it {LIMIT}"
     )
@@ -74,7 +71,7 @@ def runs(args: argparse.Namespace) -> int:
         outcome=args.outcome or "",
         reason=args.reason or "",
         call=args.call,
-        since=args.since and (args.since if args.since.tzinfo else args.since.replace(tzinfo=zone)),
+        since=args.since and in_zone(args.since, zone),
     )
     with History(settings) as history:
         if args.site and not history.latest(Wanted(site=args.site), 1):  # of a site that is gone, runs are left
@@ -191,12 +188,3 @@ def _shown(found: Recorded, zone: ZoneInfo) -> Iterator[str]:
     if run["print"]:
         yield "print:"
         yield from (f"  {line}" for line in run["print"].splitlines())
-
-
-def _since(text: str) -> datetime:
-    ago = _AGO.fullmatch(text)
-    if ago:
-        return datetime.now().astimezone() - timedelta(**{_UNITS[ago.group(2)]: int(ago.group(1))})
-    if not cases.is_time(text):
-        raise argparse.ArgumentTypeError(f'{text!r}: 30m, 12h, 7d or a time such as "2026-03-02T10:00" is expected')
-    return datetime.fromisoformat(text)
