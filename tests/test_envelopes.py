@@ -4,11 +4,14 @@ Events and placements are read with patience: what the vendor's reference shows,
 
 import dataclasses
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from hookd import contract, documents
 from hookd.documents import Json
@@ -342,6 +345,22 @@ def test_no_secret_is_in_a_repr() -> None:
         assert not [name for name, value in fields.items() if name in SECRETS and value in shown]
 
 
+def test_a_start_checks_no_schema_against_the_draft() -> None:
+    """
+    That takes twenty times as long as to load them, and is for tests and `hookd doctor`: no start waits for it.
+    """
+    code = (
+        "import sys\nfrom hookd import contract\nfrom hookd.portal import envelopes\ncalled = set()\n"
+        "sys.setprofile(lambda frame, event, argument: called.add(frame.f_code.co_name))\n"
+        "contract.preload()\nenvelopes.preload()\nstarted = set(called)\ncontract.check_files()\nsys.setprofile(None)\n"
+        "print(*sorted({'load', 'check_schema'} & started), 'check_schema' in called)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout == "load True\n"
+
+
 @pytest.mark.parametrize("kind", ["events", "placements"])
 def test_schemas_have_examples_that_are_read_without_warnings(kind: str) -> None:
     """
@@ -350,6 +369,7 @@ def test_schemas_have_examples_that_are_read_without_warnings(kind: str) -> None
     for file in sorted((contract.SCHEMAS / kind).glob("*.json")):
         schema = contract.load(f"{kind}/{file.stem}")
 
+        Draft202012Validator.check_schema(dict(schema))
         assert (schema["title"], "Source: " in schema["description"]) == (f"{file.stem}: {kind}", True)
         assert len(schema["examples"]) >= 2
         for example in schema["examples"]:

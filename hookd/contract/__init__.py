@@ -17,7 +17,7 @@ from jsonschema import ValidationError
 from hookd.contract import crm
 from hookd.contract.changes import instead_of, nested_key, no_change, no_such_key, not_cancellable, set_keys
 from hookd.contract.findings import Findings, Side, in_python, kind, missing_key, missing_path, shown
-from hookd.contract.schema import SCHEMAS, Check, file_violations, keys, load, violations
+from hookd.contract.schema import SCHEMAS, Check, check_files, file_violations, keys, load, violations
 from hookd.contract.shapes import conversion, fitted
 from hookd.documents import Json
 from hookd.errors import ContractError, ReplyError, Violation
@@ -42,6 +42,7 @@ __all__ = [
     "Request",
     "Side",
     "check_constant",
+    "check_files",
     "envelope",
     "file_violations",
     "in_python",
@@ -108,7 +109,7 @@ class Reply:
 
 def preload() -> None:
     """
-    Load and compile every schema now (about 0.3 s), so that no call has to wait for it.
+    Load and compile every schema now (about 10 ms), so that no call has to wait for it.
     """
     load("crm_fields")
     for point in POINTS.values():

@@ -257,7 +257,7 @@ def read_placement(query: Mapping[str, Json], body: Mapping[str, Json]) -> Place
 
 def preload() -> None:
     """
-    Load what is known of events and placements now (about 0.2 s), so that no portal has to wait for it.
+    Load what is known of events and placements now (about 5 ms), so that no portal has to wait for it.
     """
     codes.events()
     codes.placements()
