@@ -346,7 +346,8 @@ def test_kills_lose_and_double_no_event(serve: Callable[..., Server]) -> None:
     that was recorded as done is handled again.
     """
     body = "store.set(event['id'], event['fields']['ID'])\n    print('did', event['id'])"
-    server = serve({"events/other.py": f"def other(event, store):\n    {body}\n"}, config=CONFIG, processes=2)
+    config = f"{CONFIG}store_keys_max = 1000000\njobs_waiting_max = 1000000\n"  # where a minute's events do not fit
+    server = serve({"events/other.py": f"def other(event, store):\n    {body}\n"}, config=config, processes=2)
     accepted: set[str] = set()
     is_over = threading.Event()
 
