@@ -2,17 +2,22 @@
 What a portal gets when it asks, and what nobody else does: the whole of hookd, and a Bitrix24 that is a stand-in.
 """
 
+import json
 import re
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
 
+from hookd import metrics
 from hookd.jobs import EVENT, Jobs
+from hookd.settings import SiteSettings
+from hookd.web import events
 from tests.conftest import Server, finish
 from tests.portal import payloads
 from tests.portal.server import Account, Bitrix24
@@ -439,6 +444,62 @@ def test_a_body_that_is_cut_off_is_no_event(
     server.wait(lambda: len(server.lines("refused")) > refused, "the refusal")
 
     assert rows(server, acme.member_id) == []
+
+
+@pytest.mark.parametrize("path", ["bitrix24/event", "process_client_phone"])
+def test_a_body_that_ends_too_late_is_refused(server: Server, path: str) -> None:
+    """
+    Also where it is the last piece that makes it too long, and nothing is left to be read.
+    """
+    limit = 256 * 1024 if path == "bitrix24/event" else 1024 * 1024
+    pieces = iter([b"x" * limit, b"x"])
+
+    reply = requests.post(f"{server.url}/{path}", data=pieces, timeout=30)
+
+    assert (reply.status_code, reply.json()["error"]["code"]) == (413, "too_large")
+
+
+def test_a_time_that_no_portal_has_is_none(server: Server, bitrix24: Bitrix24, acme: Account) -> None:
+    """
+    JSON has numbers without an end: such a time is a warning, and the event is kept.
+    """
+    fields = lead(bitrix24, acme) | {"ts": 10**400}
+    headers = {"Content-Type": "application/json"}
+
+    reply = requests.post(f"{server.url}/bitrix24/event", data=json.dumps(fields), headers=headers, timeout=30)
+
+    assert (reply.status_code, reply.json()) == (200, {"state": "success", "hook": "crm_lead", "known": False})
+    assert [row["event"]["at"] for row in rows(server, acme.member_id)] == [None]
+
+
+def test_a_fault_of_ours_is_told_as_an_event_that_is_lost(tmp_path: Path) -> None:
+    """
+    Whatever goes wrong within hookd, the portal gets an answer, and the operator a line and a figure.
+    """
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    site = SimpleNamespace(
+        settings=SiteSettings("UTC", "RU", "", {}, (), (), "off", "masked"), hooks=SimpleNamespace(directory=tmp_path)
+    )
+    service: Any = SimpleNamespace(
+        portal=SimpleNamespace(events=SimpleNamespace(take=fail)), sites={"acme": site}, settings=None
+    )
+    before = lost("acme")
+
+    answer = events.take(service, "acme", b"", "")
+
+    assert (answer.status, answer.headers) == (503, {"Hookd-Reason": "internal", "Retry-After": "60"})
+    assert answer.document == {
+        "state": "error",
+        "error": {"code": "internal", "message": "the event could not be kept"},
+    }
+    assert lost("acme") == before + 1
+
+
+def lost(site: str) -> float:
+    return metrics.LOST_JOBS.labels(site, EVENT, "internal")._value.get()  # type: ignore[no-any-return]
 
 
 def test_a_body_in_chunks_is_read(server: Server, bitrix24: Bitrix24, acme: Account) -> None:

@@ -27,6 +27,7 @@ STATUSES = (
     "S",
 )  # local, free, demo, trial, paid; subscription, which the reference leaves out
 CALL_CARD = "CALL_CARD"
+NUMBER_DIGITS = 15
 OBJECT_CHARACTERS = 200  # of what tells objects apart: numbers, and ids of calls with 60
 SECRETS = frozenset(
     {"access_token", "refresh_token", "application_token", "AUTH_ID", "REFRESH_ID", "APPLICATION_TOKEN", "TOKEN"}
@@ -345,9 +346,10 @@ def _text(fields: Mapping[str, Json], key: str) -> str:
 
 
 def _number(value: Any) -> int | None:
+    """The number that a field holds, as text or in JSON; None where it is none, or one that no portal has."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    is_digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16
+        return value if abs(value) < 10**NUMBER_DIGITS else None
+    is_digits = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= NUMBER_DIGITS
     return int(value) if is_digits else None
 
 

@@ -22,6 +22,8 @@ from hookd.portal import codes, forms
 from hookd.portal.envelopes import Event, read_event
 from hookd.portal.trust import Terms, Trust
 
+LATE_S = 300.0  # more than clocks differ
+
 log = structlog.get_logger("hookd.portal")
 
 
@@ -112,12 +114,13 @@ def payload(event: Event) -> dict[str, Json]:
 
 def _left_of_second(at: int | None) -> float:
     """
-    How long the second *at* still lasts, by the clock here; a second at most, if the portal's is ahead.
+    How long the second *at* may still last, at most.
 
     Another change in the same second counts as the same event. It is in the portal before the hook reads the object, if
-    the hook waits for the end of that second.
+    the hook waits for the end of that second. Nobody knows how far the portal's clock is from this one: what counts is
+    when the event came, unless that is long after.
     """
-    return 0.0 if at is None else min(max(at + 1 - time.time(), 0.0), 1.0)
+    return 0.0 if at is None or time.time() - at > LATE_S else 1.0
 
 
 def document(job: Job) -> dict[str, Json]:

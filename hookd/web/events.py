@@ -94,16 +94,25 @@ def take(service: Service, name: str, body: bytes, content_type: str) -> Answer:
     """
     try:
         taken = service.portal.events.take(terms(service, name), _hooks(service, name), body, content_type)
+    except SenderError:
+        raise
     except OperatorError as error:
         log.error("event_lost", site=name, reason=error.code, error=str(error))
-        if service.sites.get(name):  # whoever asks cannot make up figures
-            metrics.LOST_JOBS.labels(name, EVENT, error.code).inc()
-        document = {"state": "error", "error": {"code": error.code, "message": "the event could not be kept"}}
-        return Answer(document, 503, {"Hookd-Reason": error.code, "Retry-After": str(RETRY_S)})
+        return _lost(service, name, error.code)
+    except Exception:
+        log.exception("event_lost", site=name, reason="internal")
+        return _lost(service, name, "internal")
     if taken.event.code in REBINDING:
         _rebind(service, name, taken.event.claim.member_id)
     is_known = bool(taken.hook) and not taken.is_new
     return Answer({"state": "success", "hook": taken.hook or None, "known": is_known})
+
+
+def _lost(service: Service, name: str, reason: str) -> Answer:
+    if service.sites.get(name):  # whoever asks cannot make up figures
+        metrics.LOST_JOBS.labels(name, EVENT, reason).inc()
+    document = {"state": "error", "error": {"code": reason, "message": "the event could not be kept"}}
+    return Answer(document, 503, {"Hookd-Reason": reason, "Retry-After": str(RETRY_S)})
 
 
 def terms(service: Service, name: str) -> Terms:

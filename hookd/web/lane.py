@@ -20,6 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+REFUSED = "hookd.refused"  # in a scope: the protocol has refused this request, and told so
 JSON = (b"content-type", b"application/json")
 
 log = structlog.get_logger("hookd.web")
@@ -38,20 +39,22 @@ async def read_body(receive: Receive, headers: Any, most_bytes: int, usual: str)
         GoneError: The sender hung up, or was too slow: `protocol` ends the connection then.
     """
     size = int(headers.get(b"content-length", b"0"))
-    parts = []
+    parts, is_over = [], False
     if size <= most_bytes:
         size = 0
         while (message := await receive())["type"] == "http.request":
             part = message.get("body", b"")
             size += len(part)
+            is_over = not message.get("more_body")
             if size > most_bytes:
                 break
             parts.append(part)
-            if not message.get("more_body"):
+            if is_over:
                 return b"".join(parts)
         else:
             raise GoneError("the sender hung up before the end of its body")
-    if headers.get(b"expect", b"").lower() != b"100-continue":  # who waits for our word is told at once
+    # Who waits for our word is told at once, and so is who has sent all of it: there is nothing more to receive.
+    if not is_over and headers.get(b"expect", b"").lower() != b"100-continue":
         await _drain(receive)
     raise TooLargeError(f"the body is longer than {most_bytes} bytes; {usual}")
 
@@ -81,6 +84,8 @@ async def refuse(scope: Scope, send: Send, error: SenderError | GoneError) -> No
     """
     Tell the sender of its mistake, and the log and the figures of it; one who is gone is told nothing.
     """
+    if isinstance(error, GoneError) and scope.get(REFUSED):
+        return
     metrics.REFUSED.labels(error.code).inc()
     client = scope.get("client")
     log.info(

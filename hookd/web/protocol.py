@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hookd import documents, metrics
 from hookd.errors import LargeHeadError, SenderError, SlowBodyError
-from hookd.web.lane import error_document
+from hookd.web.lane import REFUSED, error_document
 
 MAX_HEAD_BYTES = 65_536  # of a request line and its headers; a connector's have less than 1,000
 HEAD_S = 10.0  # from the connection, or the first byte of a head, until it is complete
@@ -109,6 +109,9 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.pipeline or (self.cycle is not None and self.cycle.response_started):
             self.transport.close()  # what would be written now would be taken for another request's reply
             return
+        if self.cycle is not None:
+            scope: Any = self.cycle.scope
+            scope[REFUSED] = True
         metrics.REFUSED.labels(error.code).inc()
         log.info("refused", code=error.code, client=self.client[0] if self.client else "", error=str(error))
         body = documents.dump(error_document(error))
