@@ -17,6 +17,7 @@ What is said of jobs here holds for events, which are of another kind. Rows of o
 object of a portal, are done one after the other, as they are due: one that is tried again later holds nobody up.
 """
 
+import contextlib
 import secrets
 import threading
 import time
@@ -153,9 +154,11 @@ _COUNTING = (
 
 @event.listens_for(_USES, "after_create")
 def _begin_to_count(table: Table, connection: Connection, **options: Any) -> None:
-    """Begin with what an older hookd left."""
+    """
+    Begin with what an older hookd left. Its own table, jobs_sizes, stays: its processes may still run, and write there.
+    """
     known = f"SELECT site, sum(ended_at IS NULL), sum({_SIZE.format('')}) FROM jobs GROUP BY site"
-    for statement in ("DROP TABLE IF EXISTS jobs_sizes", f"INSERT INTO jobs_uses {known}", *_COUNTING):
+    for statement in (f"INSERT INTO jobs_uses {known}", *_COUNTING):
         connection.exec_driver_sql(statement)
 
 
@@ -480,7 +483,7 @@ class Jobs:
         now = time.time()
         with self._database().read() as connection:
             sites = connection.scalars(_SITES, {"kind": kind}).all()
-            heads = [_heads(connection, {"kind": kind, "site": site, "now": now}) for site in sites]
+            heads = [_heads(connection, {"kind": kind, "site": site, "now": now}, most) for site in sites]
             turns = (sorted(filter(None, turn)) for turn in zip_longest(*heads))  # one of each site
             chosen = [id_ for _, id_ in islice(chain.from_iterable(turns), most)]
             found = {row.id: _job(row) for row in connection.execute(select(_JOBS).where(_C.id.in_(chosen)))}
@@ -566,14 +569,22 @@ class Jobs:
             return self._opened
 
 
-def _heads(connection: Connection, wanted: dict[str, Any]) -> Iterator[tuple[float, str]]:
-    """When a site's jobs that may be done were due, and their ids: the oldest first, and of a lane that one alone."""
+def _heads(connection: Connection, wanted: dict[str, Any], most: int) -> list[tuple[float, str]]:
+    """
+    When a site's jobs that may be done were due, and their ids, at most *most*: the oldest first, of a lane that alone.
+    """
+    heads: list[tuple[float, str]] = []
     lanes = set()
-    for due_at, id_, lane in connection.execute(_DUE, wanted):
-        if lane not in lanes:
-            yield due_at, id_
-        if lane is not None:
-            lanes.add(lane)
+    # One that is read half-way, and not closed, keeps its connection at the present state: who gets it cannot write.
+    with contextlib.closing(connection.execute(_DUE, wanted)) as rows:
+        for due_at, id_, lane in rows:
+            if lane not in lanes:
+                heads.append((due_at, id_))
+            if lane is not None:
+                lanes.add(lane)
+            if len(heads) == most:
+                break
+    return heads
 
 
 def _grow(row: dict[str, Any], uses: dict[str, Use]) -> None:

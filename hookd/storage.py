@@ -173,8 +173,10 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        if self._looked is not None:
-            self._looked.close()
+        with self._looking:
+            if self._looked is not None:
+                self._looked.close()
+                self._looked = None
         self._engine.dispose()
 
     def _shorten_wal(self) -> bool:

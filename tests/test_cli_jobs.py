@@ -151,11 +151,13 @@ def test_forgets_jobs(site: Path) -> None:
     old = hookd(site, "jobs", "purge", "--older-than", "0s", "--site", "default", "--format", "json")
     later = hookd(site, "jobs", "purge", "--before", "2100-01-01", "--state", "parked")
     wrong = hookd(site, "jobs", "purge", "--before", "yesterday")
+    too_early = hookd(site, "jobs", "purge", "--before", "999999d")
 
     assert (young.stdout, elsewhere.stdout) == ("0 forgotten\n", "0 forgotten\n")
     assert json.loads(old.stdout) == {"purged": 1}
     assert later.stdout == "1 forgotten\n"
     assert (wrong.returncode, "argument --before/--older-than: 'yesterday': 30m, 12h" in wrong.stderr) == (2, True)
+    assert (too_early.returncode, "argument --before/--older-than: '999999d': 30m" in too_early.stderr) == (2, True)
     assert [inbox.find(id_) is None for id_ in ids] == [False, True, True]
 
 

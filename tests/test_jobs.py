@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from hookd import jobs
 from hookd.errors import InboxFullError, JobError
@@ -358,7 +358,7 @@ def test_an_inbox_of_an_older_hookd_is_counted(tmp_path: Path) -> None:
         connection.execute("DROP TABLE jobs_uses")
         for name in ("added", "ended", "forgotten"):
             connection.execute(f"DROP TRIGGER jobs_{name}")
-        connection.execute("CREATE TABLE jobs_sizes (site TEXT, bytes INTEGER)")
+        connection.execute("CREATE TABLE jobs_sizes (site TEXT, bytes INTEGER)")  # which its processes still use
         connection.commit()
 
     inbox = limited(tmp_path, waiting=2)
@@ -367,6 +367,8 @@ def test_an_inbox_of_an_older_hookd_is_counted(tmp_path: Path) -> None:
     assert inbox.uses()[SITE].waiting == 2
     with pytest.raises(InboxFullError):
         inbox.enqueue(SITE, "note", 1)
+    with contextlib.closing(sqlite3.connect(inbox.path)) as connection:
+        assert connection.execute("SELECT count(*) FROM jobs_sizes").fetchall() == [(0,)]
 
 
 def test_an_unknown_name_is_told_with_those_that_there_are() -> None:
@@ -390,6 +392,32 @@ def test_what_is_due_comes_one_of_each_site_in_turn(inbox: Jobs) -> None:
     inbox.take([taken])
 
     assert [job.id for job in inbox.due(JOB, 3)] == [many[0], few, many[1]]
+
+
+def test_who_looks_leaves_nothing_half_read(tmp_path: Path) -> None:
+    """
+    More may be due than is wanted: whoever gets the connection next can write, although others have written meanwhile.
+    """
+    inbox = Jobs(tmp_path)
+    for site in ("a", "b"):
+        for _ in range(20):
+            inbox.enqueue(site, "note", 1)
+    written = []
+
+    with contextlib.closing(sqlite3.connect(inbox.path, isolation_level=None)) as other:
+
+        @event.listens_for(inbox._database()._engine, "checkin")
+        def write(connection: sqlite3.Connection, record: object) -> None:
+            other.execute("UPDATE jobs SET error = 'other'")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+            written.append(record)
+
+        found = inbox.due(JOB, 3)
+
+    assert [job.site for job in found] == ["a", "b", "a"]
+    assert len(written) == 1
+    inbox.close()
 
 
 def test_notes_count_for_their_own_attempt_alone(inbox: Jobs) -> None:

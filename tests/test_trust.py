@@ -250,6 +250,17 @@ def test_what_another_process_forgets_is_no_proof(here: Side, installed: Account
     assert believed() == [False, False, True, False]
 
 
+def test_a_database_that_was_closed_is_opened_again(here: Side, installed: Account) -> None:
+    """
+    Whoever is still at work when hookd stops gets an answer.
+    """
+    proof = SITE, installed.member_id, installed.application_token
+    before = here.portals.is_proof(*proof)
+    here.portals.close()
+
+    assert (before, here.portals.is_proof(*proof)) == (True, True)
+
+
 def test_an_employee_cannot_install_anew(here: Side, installed: Account) -> None:
     """
     Everybody who opens a page holds a token that is confirmed; only an administrator's replaces what is kept.

@@ -118,11 +118,11 @@ def instant(text: str) -> datetime:
         argparse.ArgumentTypeError: It is neither.
     """
     ago = _AGO.fullmatch(text)
-    if ago:
-        return datetime.now().astimezone() - timedelta(**{_UNITS[ago.group(2)]: int(ago.group(1))})
     try:
+        if ago:
+            return datetime.now().astimezone() - timedelta(**{_UNITS[ago.group(2)]: int(ago.group(1))})
         return datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
             f'{text!r}: 30m, 12h, 7d or a time such as "2026-03-02T10:00" is expected'
         ) from None
