@@ -64,6 +64,7 @@ KEY_CHARACTERS = 200
 DELAY_MAX_S = 30 * 86_400.0
 KEPT_S = 7 * 86_400.0  # a job that has ended, and thus its key
 MEGABYTE = 1024 * 1024
+NOTED = 20  # rows in one transaction: who promises a job waits no longer than for these
 STEP = 200  # rows in one transaction of a clean-up: nobody waits long for the lock
 ERROR_CHARACTERS = 2000
 ROW_BYTES = 1000  # that a job takes beside its payload's characters, about: its row, its indexes, the record of its run
@@ -498,13 +499,14 @@ class Jobs:
 
     def note(self, notes: Iterable[Note]) -> None:
         """
-        Write down how jobs stand.
+        Write down how jobs stand, a few at a time: what was written before an error may be written again.
         """
         now = time.time()
         changes = [(note, _changes(note, now)) for note in _needed(list(notes))]
-        with self._database().write() as connection:
-            for columns, alike in groupby(changes, lambda change: tuple(change[1])):
-                connection.execute(_noting(columns), [_parameters(note, changed) for note, changed in alike])
+        for first in range(0, len(changes), NOTED):
+            with self._database().write() as connection:
+                for columns, alike in groupby(changes[first : first + NOTED], lambda change: tuple(change[1])):
+                    connection.execute(_noting(columns), [_parameters(note, changed) for note, changed in alike])
 
     def flush(self) -> None:
         """
