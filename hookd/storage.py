@@ -221,9 +221,8 @@ def _add_columns(connection: Connection, tables: MetaData) -> None:
                 connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
         for index in table.indexes:
             index.create(connection, checkfirst=True)
-        for name in {index["name"] for index in found.get_indexes(table.name)} - {
-            index.name for index in table.indexes
-        }:
+        wanted = {index.name for index in table.indexes}
+        for name in {index["name"] for index in found.get_indexes(table.name)} - wanted:
             connection.exec_driver_sql(f"DROP INDEX {name}")
 
 

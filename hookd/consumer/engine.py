@@ -42,9 +42,8 @@ RARELY_S = 600.0  # DBOS looks for its own schedules, of which there are none
 CONNECTIONS = 8
 BEGUN_S = 10.0  # a batch that was claimed this long ago has a thread, or had one
 STEP = 100  # workflows that are deleted in one transaction
-RECOVERIES_MAX = (
-    20  # of a batch, in 8 minutes if consumer after consumer dies at once: perhaps something in it kills them
-)
+# Of a batch, in 8 minutes if consumer after consumer dies at once: perhaps something in it kills them.
+RECOVERIES_MAX = 20
 OPEN = ("ENQUEUED", "DELAYED", "PENDING")
 EXCEEDED = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
 FAILED = ("ERROR", EXCEEDED)

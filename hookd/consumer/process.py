@@ -252,9 +252,7 @@ class Consumer:
         What it gave up, and did not live to note, is looked after like what is given up later.
         """
         left = self._engine.start().items()
-        for id_, batch in sorted(
-            left, key=lambda found: found[1].is_open
-        ):  # what is in two of them is done by the open
+        for id_, batch in sorted(left, key=lambda found: found[1].is_open):  # what is in two is done by the open one
             jobs = [job for attempt in batch.attempts if (job := self._job(attempt))]
             self._take(id_, jobs)
 
