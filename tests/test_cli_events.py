@@ -46,7 +46,7 @@ def test_lists_events(site: Path) -> None:
     done = hookd(site, "events", "list")
     parked = hookd(site, "events", "list", "--state", "parked", "--format", "json")
 
-    assert done.stderr == "warning: 1 events wait and no consumer runs: start `hookd serve`, or `hookd consume`\n"
+    assert done.stderr == "warning: 1 event waits and no consumer runs: start `hookd serve`, or `hookd consume`\n"
     head, *lines = [line.split() for line in done.stdout.splitlines()]
     assert head[:7] == ["id", "site", "event", "portal", "object", "hook", "state"]
     own = ["default", "ONCRMLEADADD", "0f3d", "crm_lead:365", "crm_lead"]

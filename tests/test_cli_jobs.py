@@ -66,7 +66,7 @@ def test_lists_jobs(site: Path) -> None:
     dead = hookd(site, "jobs", "list", "--state", "dead", "--name", "note", "--site", "default", "--format", "json")
 
     assert done.returncode == 0
-    assert done.stderr == "warning: 1 jobs wait and no consumer runs: start `hookd serve`, or `hookd consume`\n"
+    assert done.stderr == "warning: 1 job waits and no consumer runs: start `hookd serve`, or `hookd consume`\n"
     lines = [line.split() for line in done.stdout.splitlines()]
     assert lines[0] == ["id", "site", "name", "state", "attempt", "due", "or", "ended", "error"]
     assert [line[:5] for line in lines[1:]] == [

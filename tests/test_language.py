@@ -250,6 +250,28 @@ def other(*, a):
     }
 
 
+def test_what_is_no_text_is_not_told() -> None:
+    """
+    A key with half a character, which nothing but a hook can have, ends no worker that has to tell of it.
+    """
+    source = (
+        "def hook(settings, lists, jobs):\n"
+        '    settings["\\ud800"], settings["whole"]\n'
+        '    lists.contains("\\udfff", 1)\n'
+        '    jobs.enqueue("\\ud800")\n'
+        '    return {"\\udabc": 1}\n'
+    )
+
+    found = compiled(source).functions["hook"]
+
+    assert (found.settings_keys, found.list_names, found.job_names, found.returned_keys) == (
+        (("whole", 2),),
+        (),
+        (),
+        (),
+    )
+
+
 def test_tells_what_a_function_returns_as_written() -> None:
     """
     Literal keys and literals that a function itself returns are told, but for keys that it reads from the request.

@@ -164,7 +164,8 @@ def _find(inbox: Jobs | None, noun: Noun, id_: str) -> Job | None:
 def _warn_of_nobody(settings: Settings, inbox: Jobs | None, noun: Noun) -> None:
     waiting = inbox.counts(kind=noun.kind)[WAITING] if inbox else 0
     if waiting and not lock.is_held(settings.state):
-        complain(f"warning: {waiting} {noun.kind}s wait and no consumer runs: start `hookd serve`, or `hookd consume`")
+        wait = f"{waiting} {noun.kind}s wait" if waiting > 1 else f"1 {noun.kind} waits"
+        complain(f"warning: {wait} and no consumer runs: start `hookd serve`, or `hookd consume`")
 
 
 def _rows(found: list[Job], noun: Noun, zone: ZoneInfo) -> Iterator[tuple[str, ...]]:

@@ -5,7 +5,7 @@ What a file says about itself before it is compiled: names, functions, and what 
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,6 +17,7 @@ from hookd.sandbox.language.modules import OFFERED
 from hookd.sandbox.language.plain import Json, NotPlain, plain
 
 _LEGACY_KEYS = frozenset({"call", "conversation"})
+_HALF = re.compile("[\ud800-\udfff]")
 _ODD_SHOWN_MAX = 60
 _TEMPLATE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.html")
 # To look for the nearest name takes time with the square of the names; a file can have ten thousand.
@@ -158,15 +159,15 @@ def _function(node: ast.FunctionDef) -> Function:
         odd=odd,
         mutates=frozenset(name for name in map(_changed, inner) if name in names),
         has_return=any(map(_is_result, _statements(node.body, inner=False))),
-        settings_keys=tuple(_constant_keys(inner, "settings")) if "settings" in names else (),
+        settings_keys=_told(_constant_keys(inner, "settings")) if "settings" in names else (),
         legacy_keys=tuple(
             (key, line)
             for key, line in (*_constant_keys(inner, "request"), *_got_keys(inner, "request"))
             if key in _LEGACY_KEYS and "request" in names
         ),
-        list_names=tuple(_called_names(inner, "lists", ("contains", "lookup"))) if "lists" in names else (),
-        job_names=tuple(_called_names(inner, "jobs", ("enqueue",))) if "jobs" in names else (),
-        returned_keys=tuple((key, line) for key, line in _display_keys(returned) if key not in read),
+        list_names=_told(_called_names(inner, "lists", ("contains", "lookup"))) if "lists" in names else (),
+        job_names=_told(_called_names(inner, "jobs", ("enqueue",))) if "jobs" in names else (),
+        returned_keys=_told((key, line) for key, line in _display_keys(returned) if key not in read),
         returned_values=tuple(_literals(returned)),
     )
 
@@ -251,8 +252,7 @@ def _display_keys(returned: list[ast.expr]) -> Iterator[tuple[str, int]]:
     for node in returned:
         for key in node.keys if isinstance(node, ast.Dict) else ():
             if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                with suppress(NotPlain):  # half a surrogate
-                    yield plain(key.value), key.lineno
+                yield key.value, key.lineno
 
 
 def _literals(returned: list[ast.expr]) -> Iterator[tuple[Json, int]]:
@@ -267,6 +267,11 @@ def _literals(returned: list[ast.expr]) -> Iterator[tuple[Json, int]]:
                 value = plain(ast.literal_eval(node))
                 if value is not None:
                     yield value, node.lineno
+
+
+def _told(names: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """*names* and their lines, without those with half a character (a lone surrogate): no worker could tell them."""
+    return tuple((name, line) for name, line in names if not _HALF.search(name))
 
 
 def _constant_keys(nodes: list[ast.AST], name: str) -> Iterator[tuple[str, int]]:
