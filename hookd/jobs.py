@@ -378,15 +378,13 @@ class Jobs:
     def _promise(self, orders: Sequence[_Order]) -> list[Promise]:
         """Write *orders* down, but for those that have an error afterwards."""
         promises = []
-        uses: dict[str, Use] = {}
         with self._database().write() as connection:
             for order in orders:
                 known = _known(connection, order.row) if order.row["key"] is not None else None
                 if known is None:
-                    order.error = self._over_quota(connection, order.row["site"], uses) if order.is_limited else None
+                    order.error = self._over_quota(connection, order.row["site"]) if order.is_limited else None
                 if known is None and order.error is None:
                     connection.execute(_INSERT, order.row)
-                    _grow(order.row, uses)
                 promises.append(Promise(known or order.row["id"], is_new=known is None))
         return promises
 
@@ -547,16 +545,15 @@ class Jobs:
         if self._opened:
             self._opened.close()
 
-    def _over_quota(self, connection: Connection, site: str, uses: dict[str, Use]) -> InboxFullError | None:
-        """Why *site* may have no more, if so; *uses* is what is known of that in this transaction."""
+    def _over_quota(self, connection: Connection, site: str) -> InboxFullError | None:
+        """Why *site* may have no more, if so."""
         quota = self._quota(site)
         if quota is None:
             return None
-        if site not in uses:
-            row = connection.execute(_USE_OF, {"site": site}).one_or_none()
-            uses[site] = Use(row.waiting, row.bytes) if row else Use()
-        over = uses[site].over(quota)
-        return InboxFullError(site, over, uses[site].waiting, uses[site].bytes // MEGABYTE) if over else None
+        row = connection.execute(_USE_OF, {"site": site}).one_or_none()
+        use = Use(row.waiting, row.bytes) if row else Use()
+        over = use.over(quota)
+        return InboxFullError(site, over, use.waiting, use.bytes // MEGABYTE) if over else None
 
     def _forget_some(self, condition: ColumnElement[bool]) -> int:
         with self._database().write() as connection:
@@ -587,13 +584,6 @@ def _heads(connection: Connection, wanted: dict[str, Any], most: int) -> list[tu
             if len(heads) == most:
                 break
     return heads
-
-
-def _grow(row: dict[str, Any], uses: dict[str, Use]) -> None:
-    """Note in *uses* that a site has one job more."""
-    if row["site"] in uses:
-        use = uses[row["site"]]
-        uses[row["site"]] = Use(use.waiting + 1, use.bytes + len(row["payload"]) + ROW_BYTES)
 
 
 def _forget(connection: Connection, ids: Collection[str]) -> None:

@@ -16,6 +16,7 @@ from hookd.consumer import lock
 from hookd.documents import Json
 from hookd.errors import UsageError
 from hookd.jobs import DEAD, DONE, PARKED, STATES, WAITING, Job, Jobs, Old
+from hookd.names import counted
 from hookd.settings import Settings
 
 LIMIT = 20
@@ -164,7 +165,7 @@ def _find(inbox: Jobs | None, noun: Noun, id_: str) -> Job | None:
 def _warn_of_nobody(settings: Settings, inbox: Jobs | None, noun: Noun) -> None:
     waiting = inbox.counts(kind=noun.kind)[WAITING] if inbox else 0
     if waiting and not lock.is_held(settings.state):
-        wait = f"{waiting} {noun.kind}s wait" if waiting > 1 else f"1 {noun.kind} waits"
+        wait = f"{counted(waiting, noun.kind)} {'waits' if waiting == 1 else 'wait'}"
         complain(f"warning: {wait} and no consumer runs: start `hookd serve`, or `hookd consume`")
 
 

@@ -135,7 +135,7 @@ def hooks(service: Service, environment: Mapping[str, str]) -> list[Finding]:
             for one in seen.findings
         ]
         found += problems[:SHOWN]
-        if site.hooks.directory.is_dir() and site.hooks.directory.stat().st_mode & stat.S_IWOTH:
+        if site.hooks.directory.stat().st_mode & stat.S_IWOTH:
             what = f"{site.hooks.directory}: everybody on this machine may put a hook there"
             found.append(failure(what, f"chmod o-w {site.hooks.directory}"))
     return [*found, ok(f"{counted(count, 'hook')} can be used")]

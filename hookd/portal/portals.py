@@ -9,6 +9,7 @@ new one while events with the old one are still under way. Everything is kept fo
 import hmac
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -180,17 +181,14 @@ class Portals:
         if not token:
             return False
         mark = self._vault.mark(token, site, member_id)
-        found = (APP, site, member_id, mark)
-        version = self._database().version()
-        if self._is_proven(found, version):
-            return True
-        with self._database().read() as connection:
-            marks = list(connection.scalars(_MARKS, {"site": site, "member_id": member_id}))
-        # Every mark is compared, so that the time tells nothing about which one came close.
-        if not sum([hmac.compare_digest(mark, known) for known in marks]):
-            return False
-        self._note_proven(found, version)
-        return True
+
+        def has_mark() -> bool:
+            with self._database().read() as connection:
+                marks = list(connection.scalars(_MARKS, {"site": site, "member_id": member_id}))
+            # Every mark is compared, so that the time tells nothing about which one came close.
+            return sum([hmac.compare_digest(mark, known) for known in marks]) > 0
+
+        return self._remembered((APP, site, member_id, mark), has_mark)
 
     def install(self, portal: Portal, tokens: Tokens, application_token: str) -> None:
         """
@@ -220,21 +218,18 @@ class Portals:
         """
         mark = self._vault.mark(token, site, "", WEBHOOK)
         asked = {"site": site, "mark": mark, "kind": WEBHOOK}
-        found = (WEBHOOK, site, member_id, mark)
-        version = self._database().version()
-        if self._is_proven(found, version):
-            return True
-        with self._database().read() as connection:
-            owner = connection.scalar(_OWNER, asked)
-        if owner is None:
-            with self._database().write() as connection:
-                owner = connection.scalar(_OWNER, asked)  # another process may have been faster
-                if owner is None:
-                    connection.execute(insert(_PROOFS).values(member_id=member_id, at=time.time(), **asked))
-        if owner not in (None, member_id):
-            return False
-        self._note_proven(found, version)
-        return True
+
+        def is_owner() -> bool:
+            with self._database().read() as connection:
+                owner = connection.scalar(_OWNER, asked)
+            if owner is None:
+                with self._database().write() as connection:
+                    owner = connection.scalar(_OWNER, asked)  # another process may have been faster
+                    if owner is None:
+                        connection.execute(insert(_PROOFS).values(member_id=member_id, at=time.time(), **asked))
+            return owner in (None, member_id)
+
+        return self._remembered((WEBHOOK, site, member_id, mark), is_owner)
 
     def renew(self, portal: Portal, tokens: Tokens) -> None:
         """
@@ -274,18 +269,20 @@ class Portals:
         if self._opened:
             self._opened.close()
 
-    def _is_proven(self, found: tuple[str, ...], version: int) -> bool:
+    def _remembered(self, proof: tuple[str, ...], look: Callable[[], bool]) -> bool:
+        """What *look* finds of *proof*; what was found is remembered until anybody changes the database."""
+        version = self._database().version()
         with self._proving:
             if self._proven_at != version:
                 self._proven.clear()
                 self._proven_at = version
-            return found in self._proven
-
-    def _note_proven(self, found: tuple[str, ...], version: int) -> None:
-        """Remember what was found since the database had this *version*: every event asks for it."""
+            if proof in self._proven:
+                return True
+        is_found = look()
         with self._proving:
-            if self._proven_at == version and len(self._proven) < PROVEN_MAX:
-                self._proven.add(found)
+            if is_found and self._proven_at == version and len(self._proven) < PROVEN_MAX:
+                self._proven.add(proof)
+        return is_found
 
     def _sealed(self, site: str, member_id: str, tokens: Tokens) -> dict[str, str | float]:
         return {
