@@ -140,7 +140,7 @@ class _Taken:
     since: float
 
 
-GIVEN_UP = "That was its last attempt."
+LAST = "That was its last attempt."
 GONE = _Result(PARKED, "there is no such site now; the job waits until it is back", reason=NO_SITE)
 
 
@@ -505,7 +505,7 @@ def _failed(job: Job, point: Point, site: Site, error: str) -> _Result:
     if failures < chosen.attempts_max:
         return _Result(WAITING, error, time.time() + delay_s(chosen, failures))
     log.error("job_dead", kind=job.kind, job=job.id, site=job.site, name=job.name, attempts=failures)
-    return _Result(DEAD, error.replace(point.kept, GIVEN_UP))
+    return _Result(DEAD, error.replace(point.kept, LAST))
 
 
 def delay_s(chosen: JobSettings, failures: int) -> float:
